@@ -1,0 +1,15 @@
+cdef class Record:
+    cdef public long long ts
+    cdef public long long number
+    cdef public long long frame
+    cdef public long long offset
+    cdef public const unsigned char[::1] buf
+    cdef public int start
+    cdef public int caplen
+    cdef public long long wirelen
+    cdef public int linktype
+    cdef public int capture
+
+
+cdef class Source:
+    cpdef bint advance(self, Record rec) except? False

@@ -1,0 +1,58 @@
+"""Compiles every module of ctreplay that has a sibling .pxd; CTREPLAY_PURE=1 leaves them plain Python."""
+
+import os
+import shutil
+from pathlib import Path
+
+from setuptools import Extension, setup
+from setuptools.command.build_py import build_py
+
+ROOT = Path(__file__).parent
+PACKAGE = ROOT / "ctreplay"
+
+
+class BuildPy(build_py):
+    """Puts the query library into the wheel: `queries/` lives at the top of the project."""
+
+    def run(self) -> None:
+        super().run()
+        if not self.editable_mode:
+            target = Path(self.build_lib) / "ctreplay" / "queries"
+            target.mkdir(parents=True, exist_ok=True)
+            for path in sorted((ROOT / "queries").glob("*.sql")):
+                shutil.copy2(path, target / path.name)
+
+
+def extensions() -> list[Extension]:
+    from Cython.Build import cythonize
+
+    found = []
+    for pxd in sorted(PACKAGE.rglob("*.pxd")):
+        source = pxd.with_suffix(".py")
+        if source.exists() and source.name != "__init__.py":
+            name = ".".join(source.relative_to(ROOT).with_suffix("").parts)
+            found.append(
+                Extension(name, [str(source.relative_to(ROOT))], extra_compile_args=["-O3", "-fno-strict-aliasing"])
+            )
+    built: list[Extension] = cythonize(
+        found,
+        quiet=True,
+        annotate=bool(os.environ.get("CTREPLAY_ANNOTATE")),
+        nthreads=os.cpu_count() or 1,
+        build_dir="build/cython",
+        compiler_directives={
+            "language_level": 3,
+            "annotation_typing": False,
+            "boundscheck": True,
+            "wraparound": False,
+            "initializedcheck": False,
+            "embedsignature": True,
+        },
+    )
+    return built
+
+
+setup(
+    cmdclass={"build_py": BuildPy},
+    ext_modules=[] if os.environ.get("CTREPLAY_PURE") == "1" else extensions(),
+)
