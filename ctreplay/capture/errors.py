@@ -1,0 +1,55 @@
+"""What can go wrong with an input, and the notes kept about bytes that could not be read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+class CaptureError(Exception):
+    """An input that cannot be replayed at all: `message` says why, `path` which one (as given by the user)."""
+
+    def __init__(self, message: str, path: str) -> None:
+        super().__init__(f"{path}: {message}" if path else message)
+        self.message = message
+        self.path = path
+
+
+class OutOfOrder(Exception):  # noqa: N818 - not a failure: it asks the caller to start again
+    """A file turned out to hold a record older than one already delivered.
+
+    What was delivered so far is not the sorted order: discard it, call `CaptureSet.restart` and read again.
+    """
+
+    def __init__(self, path: str, frame: int, backstep_ns: int) -> None:
+        super().__init__(f"{path}: frame {frame} is {backstep_ns} ns older than the frame before it")
+        self.path = path
+        self.frame = frame
+        self.backstep_ns = backstep_ns
+
+
+@dataclass(slots=True)
+class Damage:
+    """Bytes of a capture that could not be read as records.
+
+    `frame` is the number of the frame that could not be read (1-based, in its file), `offset` the byte position in
+    the (decompressed) file where the damage starts, `recovered` whether reading went on after `skipped_bytes`.
+    """
+
+    path: str
+    frame: int
+    offset: int
+    what: str
+    recovered: bool = False
+    skipped_bytes: int = 0
+
+    def __str__(self) -> str:
+        after = f"reading went on after {self.skipped_bytes} bytes" if self.recovered else "the rest was not read"
+        return f"{self.path}: frame {self.frame}, offset {self.offset}: {self.what}; {after}"
+
+
+@dataclass(slots=True)
+class Skipped:
+    """A file found in a directory that is not a capture."""
+
+    path: str
+    why: str

@@ -1,0 +1,308 @@
+"""From the arguments of a user to capture files: directories, globs, the pipe, magics, SHA-256 in the background."""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import os
+import stat
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from .errors import CaptureError, Damage, Skipped
+from .facts import CaptureFacts
+from .pcap import MAGICS, PcapReader
+from .pcapng import PcapngReader
+from .reader import Reader
+from .scan import Plan
+from .streams import FileStream, PipeStream, Stream, UnpackedStream, compression_of
+
+PROBE = 65536
+HASH_PIECE = 1 << 22
+
+OTHER_FORMATS: tuple[tuple[bytes, str], ...] = (
+    (b"snoop\0\0\0", "a snoop capture; convert it with `editcap -F pcap`"),
+    (b"\x54\x52\x53\x4e\x49\x46\x46\x20", "a Sniffer capture; convert it with `editcap -F pcap`"),
+    (b"GMBU", "a Network Monitor capture; convert it with `editcap -F pcap`"),
+    (b"RTSS", "a Network Monitor capture; convert it with `editcap -F pcap`"),
+    (b"XCP\0", "a NetXRay capture; convert it with `editcap -F pcap`"),
+    (b"btsnoop\0", "a Bluetooth snoop log, which holds no IP traffic"),
+    (b"\x7fver", "an EtherPeek capture; convert it with `editcap -F pcap`"),
+    (b"PK\x03\x04", "a zip archive; unpack it first"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7z archive; unpack it first"),
+    (b"\x04\x22\x4d\x18", "compressed with lz4; decompress it first"),
+    (b"PAR1", "a Parquet file"),
+    (b"\x7fELF", "a program"),
+    (b"SQLite format 3", "an SQLite database"),
+)
+
+
+def capture_format(head: bytes) -> str | None:
+    """'pcap' or 'pcapng' by the first bytes, None for anything else."""
+    if len(head) >= 4 and int.from_bytes(head[:4], "little") in MAGICS:
+        return "pcap"
+    if len(head) >= 12 and head[:4] == b"\x0a\x0d\x0d\x0a" and head[8:12] in (b"\x4d\x3c\x2b\x1a", b"\x1a\x2b\x3c\x4d"):
+        return "pcapng"
+    return None
+
+
+def describe(head: bytes) -> str:
+    """What these first bytes are, for the sentence 'not a capture: ...'."""
+    if not head:
+        return "the file is empty"
+    for magic, name in OTHER_FORMATS:
+        if head.startswith(magic):
+            return f"this is {name}"
+    if len(head) >= 16 and head[8] & 0x7F in range(1, 25) and int.from_bytes(head[10:12], "big") in range(16, 65535):
+        size = int.from_bytes(head[10:12], "big")
+        if len(head) > size + 12 and head[size + 8] & 0x7F == head[8] & 0x7F:
+            return "this looks like an ERF capture; convert it with `editcap -F pcap`"
+    try:
+        text = head[:512].decode("ascii")
+    except UnicodeDecodeError:
+        return "no pcap or pcapng magic at its start"
+    if all(c.isprintable() or c in "\r\n\t\f" for c in text):
+        return "this is text"
+    return "no pcap or pcapng magic at its start"
+
+
+class InputFile:
+    """One input as the user gave it. `size` in bytes (of the file as it is on disk; 0 for a pipe until read)."""
+
+    def __init__(self, given: str, path: str, size: int, is_pipe: bool) -> None:
+        self.path = given
+        self.absolute_path = path
+        self.size = size
+        self.compression: str | None = None
+        self.is_pipe = is_pipe
+        self._hash = hashlib.sha256()
+        self._digest: str | None = None
+        self._ready = threading.Event()
+
+    def feed(self, data: memoryview) -> None:
+        """Count and hash bytes read from a pipe."""
+        self._hash.update(data)
+        self.size += len(data)
+
+    def work(self, stopped: Callable[[], bool]) -> None:
+        """Hash the file (in the background thread); a file that cannot be read leaves no digest."""
+        try:
+            with open(self.absolute_path, "rb", buffering=0) as file:
+                buffer = bytearray(HASH_PIECE)
+                view = memoryview(buffer)
+                while not stopped() and (count := file.readinto(view)):
+                    self._hash.update(view[:count])
+            if not stopped():
+                self._digest = self._hash.hexdigest()
+        except OSError:
+            pass
+        finally:
+            self._ready.set()
+
+    def sha256(self, timeout: float | None = None) -> str | None:
+        """Digest of the file as it is on disk (waits for it), of what was read so far for a pipe; None if unreadable."""
+        if self.is_pipe:
+            return self._hash.copy().hexdigest()
+        self._ready.wait(timeout)
+        return self._digest
+
+
+class Hasher:
+    """Hashes all files one after the other in a thread; hashing releases the GIL."""
+
+    def __init__(self, inputs: Sequence[InputFile]) -> None:
+        self.inputs = [one for one in inputs if not one.is_pipe]
+        self.stopped = False
+        if self.inputs:
+            threading.Thread(target=self._work, name="ctreplay-sha256", daemon=True).start()
+
+    def _work(self) -> None:
+        for one in self.inputs:
+            one.work(lambda: self.stopped)
+
+    def stop(self) -> None:
+        self.stopped = True
+
+
+class CaptureFile:
+    """One capture to read: how to open it (again), and the facts of its interfaces."""
+
+    def __init__(self, source: InputFile, index: int, captures: list[CaptureFacts]) -> None:
+        self.input = source
+        self.path = source.path
+        self.index = index
+        self.captures = captures
+        self.facts: list[CaptureFacts] = []
+        self.format = ""
+        self.consumed = 0
+        self.pipe: PipeStream | None = None
+        self.plan: Plan | None = None
+
+    @property
+    def is_pipe(self) -> bool:
+        return self.pipe is not None
+
+    def declare(self, ordinal: int) -> CaptureFacts | None:
+        """The facts of the n-th interface described in this file; None beyond what a capture number can count."""
+        if ordinal < len(self.facts):
+            return self.facts[ordinal]
+        if len(self.captures) >= 65536:
+            return None
+        fact = CaptureFacts(self.path, self.index, len(self.captures))
+        fact.compression = self.input.compression
+        self.facts.append(fact)
+        self.captures.append(fact)
+        return fact
+
+    def stream(self, threaded: bool, hold: bool) -> Stream:
+        """The bytes of the capture, decompressed."""
+        raw: Stream = self.pipe if self.pipe is not None else FileStream(self.input.absolute_path, hold)
+        kind = self.input.compression
+        return UnpackedStream(raw, kind, threaded) if kind else raw
+
+    def open(self, damage: list[Damage], chunk: int, threaded: bool = True, hold: bool = True) -> Reader:
+        """A reader at the front of the file; CaptureError when it is no capture (any more)."""
+        try:
+            stream = self.stream(threaded, hold)
+        except OSError as error:
+            raise CaptureError(f"cannot be read: {error.strerror}", self.path) from None
+        try:
+            return self.reader_on(stream, chunk, damage)
+        except BaseException:
+            stream.close()
+            raise
+
+    def reader_on(self, stream: Stream, chunk: int, damage: list[Damage]) -> Reader:
+        kind = PcapReader if self.format == "pcap" else PcapngReader
+        return kind(self, stream, chunk, damage)
+
+    def identify(self) -> str | None:
+        """Find compression and format; None when it is a capture, else what it is instead."""
+        if self.pipe is not None:
+            head = self.pipe.peek(PROBE if not self.pipe.head else len(self.pipe.head))
+        else:
+            try:
+                raw = FileStream(self.input.absolute_path)
+                try:
+                    buffer = bytearray(PROBE)
+                    head = bytes(memoryview(buffer)[: raw.read_into(memoryview(buffer))])
+                    if raw.problem:
+                        raise CaptureError(raw.problem, self.path)
+                finally:
+                    raw.close()
+            except OSError as error:
+                raise CaptureError(f"cannot be read: {error.strerror}", self.path) from None
+        self.input.compression = compression_of(head)
+        if self.input.compression is not None:
+            head = self._unpacked_head(head)
+        self.format = capture_format(head) or ""
+        if self.format:
+            return None
+        what = describe(head)
+        if self.input.compression is not None:
+            what = f"{what} (inside {self.input.compression})"
+        return what
+
+    def _unpacked_head(self, head: bytes) -> bytes:
+        from .streams import Broken, unpack
+
+        pieces = iter([head])
+        try:
+            assert self.input.compression is not None
+            for piece in unpack(self.input.compression, lambda: next(pieces, b"")):
+                if piece:
+                    return piece[:PROBE]
+        except Broken:
+            pass
+        return b""
+
+
+def find_files(
+    paths: Sequence[str | os.PathLike[str]], stdin: Any, captures: list[CaptureFacts]
+) -> tuple[list[CaptureFile], list[Skipped]]:
+    """All captures that the arguments name, in their order (directories and globs sorted by name)."""
+    files: list[CaptureFile] = []
+    skipped: list[Skipped] = []
+    seen: set[tuple[int, int]] = set()
+
+    def add(given: str, strict: bool) -> None:
+        try:
+            status = os.stat(given)
+        except OSError as error:
+            if strict:
+                why = "does not exist" if isinstance(error, FileNotFoundError) else f"cannot be read: {error.strerror}"
+                raise CaptureError(why, given) from None
+            skipped.append(Skipped(given, f"cannot be read: {error.strerror}"))
+            return
+        if stat.S_ISREG(status.st_mode):
+            key = (status.st_dev, status.st_ino)
+            if key in seen and not strict:
+                return
+            seen.add(key)
+            file = CaptureFile(InputFile(given, os.path.abspath(given), status.st_size, False), len(files), captures)
+        elif stat.S_ISFIFO(status.st_mode) or stat.S_ISCHR(status.st_mode):
+            if not strict:
+                skipped.append(Skipped(given, "not a regular file"))
+                return
+            file = pipe(open(given, "rb", buffering=0), given)
+        else:
+            if strict:
+                raise CaptureError("not a file, directory or pipe", given)
+            skipped.append(Skipped(given, "not a regular file"))
+            return
+        take(file, strict)
+
+    def pipe(handle: Any, name: str) -> CaptureFile:
+        source = InputFile(name, name, 0, True)
+        file = CaptureFile(source, len(files), captures)
+        file.pipe = PipeStream(handle, source.feed)
+        return file
+
+    def take(file: CaptureFile, strict: bool) -> None:
+        try:
+            what = file.identify()
+        except CaptureError as error:
+            if strict:
+                raise
+            skipped.append(Skipped(file.path, error.message))
+            return
+        if what is None:
+            files.append(file)
+        elif strict:
+            raise CaptureError(f"not a capture: {what}", file.path)
+        else:
+            skipped.append(Skipped(file.path, what))
+
+    for path in paths:
+        given = os.fspath(path)
+        if given == "-":
+            if any(file.path == "-" for file in files):
+                raise CaptureError("the standard input can be read only once", "-")
+            take(pipe(stdin if stdin is not None else sys.stdin.buffer, "-"), True)
+        elif os.path.isdir(given):
+            before = len(files)
+            for folder, folders, names in os.walk(given):
+                folders.sort()
+                for name in sorted(names):
+                    add(os.path.join(folder, name), False)
+            if len(files) == before:
+                raise CaptureError("no captures in this directory", given)
+        elif not os.path.lexists(given) and glob.has_magic(given):
+            matches = sorted(glob.glob(given, recursive=True))
+            if not matches:
+                raise CaptureError("no file matches this pattern", given)
+            before = len(files)
+            for match in matches:
+                if not os.path.isdir(match):
+                    add(match, False)
+            if len(files) == before:
+                raise CaptureError("no captures among the files that match this pattern", given)
+        else:
+            add(given, True)
+    if not files:
+        raise CaptureError("no captures given", "")
+    return files, skipped
+
+

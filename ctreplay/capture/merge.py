@@ -1,0 +1,246 @@
+"""All captures as one: records of many files in exact global order (time, then file, then frame).
+
+A heap holds the next record of every file; a file that has not begun is there with its first timestamp only, and is
+opened when its turn comes. A single file in order passes through without any of this. Files that are not in order
+are found while reading: `OutOfOrder` asks the caller to start again, and `restart` reads them sorted (see reorder).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .errors import Damage, OutOfOrder, Skipped
+from .reader import Reader
+from .record import Record, Source
+from .scan import scan
+
+if TYPE_CHECKING:
+    from .facts import CaptureFacts
+    from .inputs import CaptureFile, Hasher, InputFile
+
+CHUNK = 1 << 20
+CHUNK_MIN = 1 << 15
+BUFFERS = 1 << 24
+HELD_FILES = 256
+THREADED_FILES = 8
+
+
+class CaptureSet(Source):
+    """Records of all captures in replay order; made by `open_captures`.
+
+    `captures` facts per file and interface (`Record.capture` is the index) · `inputs` the files · `damage` what could
+    not be read · `skipped` files of directories that are no captures · `late` records of a pipe delivered after
+    younger ones because they came later than its reorder window reaches.
+    """
+
+    __slots__ = (
+        "active", "captures", "current", "damage", "delivered", "files", "hasher", "heap", "inputs", "last",
+        "last_ts", "late", "owner", "ready", "size", "skipped", "sorting",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        files: list[CaptureFile],
+        skipped: list[Skipped],
+        captures: list[CaptureFacts],
+        hasher: Hasher | None,
+    ) -> None:
+        self.files = files
+        self.inputs: list[InputFile] = [file.input for file in files]
+        self.skipped = skipped
+        self.captures = captures
+        self.hasher = hasher
+        self.damage: list[Damage] = []
+        self.heap: list[Reader] = []
+        self.sorting = any(file.is_pipe for file in files) and len(files) > 1
+        self.last: Record | None = None
+        self.owner: Reader | None = None
+        self.current: Reader | None = None
+        self.begin()
+
+    def begin(self) -> None:
+        """Put every file into the heap with its first record."""
+        self.late = 0
+        self.delivered = 0
+        self.last_ts = -0x7FFF_FFFF_FFFF_FFFF
+        self.active = 0
+        self.heap = []
+        self.current = None
+        self.ready = False
+        self.last = None
+        self.owner = None
+        self.damage.clear()
+        for fact in self.captures:
+            fact.reset()
+        for file in self.files:
+            file.consumed = 0
+            if len(self.files) > 1 and not file.is_pipe and self.first_ts(file):
+                reader = Reader(file, None, 1, self.damage)
+                reader.ts = file.plan.min_ts
+            else:
+                # alone, live, or without any record: it is read now, if only for its damage and statistics
+                reader = self.open(file)
+                if not reader.step():
+                    reader.close()
+                    self.active -= 1
+                    continue
+            self.heap.append(reader)
+        self.size = len(self.heap)
+        for i in range(self.size // 2 - 1, -1, -1):
+            self.sift(i)
+        if self.size:
+            self.current = self.heap[0]
+            self.ready = True
+
+    def first_ts(self, file: CaptureFile) -> bool:
+        """Learn when the file begins (in sorted mode: also how it has to be sorted); False when it has no record."""
+        if file.plan is None or (self.sorting and not file.plan.whole):
+            file.plan = scan(file, self.sorting)
+        return file.plan.packets > 0
+
+    def open(self, file: CaptureFile) -> Reader:
+        """A reader on the file, with buffers and threads according to how many are open."""
+        chunk = max(CHUNK_MIN, min(CHUNK, BUFFERS // (self.active + 1)))
+        threaded = self.active < THREADED_FILES
+        hold = self.active < HELD_FILES
+        self.active += 1
+        return file.open(self.damage, chunk, threaded, hold)
+
+    def before(self, a: Reader, b: Reader) -> bool:
+        """Whether the record of `a` comes before that of `b`."""
+        return a.ts < b.ts or (a.ts == b.ts and a.index < b.index)
+
+    def sift(self, i: int) -> None:
+        """Let the reader at heap position `i` sink to its place."""
+        reader = self.heap[i]
+        while True:
+            child = 2 * i + 1
+            if child >= self.size:
+                break
+            other = self.heap[child]
+            if child + 1 < self.size and self.before(self.heap[child + 1], other):
+                child += 1
+                other = self.heap[child]
+            if self.before(reader, other):
+                break
+            self.heap[i] = other
+            i = child
+        self.heap[i] = reader
+
+    def drop(self) -> None:
+        """The reader on top has ended."""
+        self.active -= 1
+        last = self.heap.pop()
+        self.size = len(self.heap)
+        if self.size:
+            self.heap[0] = last
+            self.sift(0)
+
+    def settle(self) -> bool:
+        """Have an opened reader with the next record on top; False when there is none."""
+        while self.size:
+            reader = self.heap[0]
+            if reader.opened:
+                self.current = reader
+                return True
+            opened = self.open(reader.file)
+            if not opened.step():
+                # it was readable a moment ago: what is wrong with it now is noted by its reader
+                self.drop()
+                continue
+            self.heap[0] = opened
+            self.sift(0)
+        self.current = None
+        return False
+
+    def advance(self, rec: Record) -> bool:
+        reader = self.current
+        if reader is None:
+            return False
+        if self.ready:
+            self.ready = False
+            if not self.settle():
+                return False
+            reader = self.current
+        elif reader.step():
+            if self.size > 1:
+                self.sift(0)
+                if not self.settle():
+                    return False
+                reader = self.current
+        else:
+            self.drop()
+            if not self.settle():
+                return False
+            reader = self.current
+        if reader.ts < self.last_ts:
+            if not reader.live:
+                raise OutOfOrder(reader.file.path, reader.frame, self.last_ts - reader.ts)
+            self.late += 1
+        else:
+            self.last_ts = reader.ts
+        if rec is not self.last or reader is not self.owner or reader.fresh:
+            rec.buf = reader.buf
+            reader.fresh = False
+            self.last = rec
+            self.owner = reader
+        fact = reader.fact
+        self.delivered += 1
+        rec.number = self.delivered
+        rec.ts = reader.ts
+        rec.frame = reader.frame
+        rec.offset = reader.offset
+        rec.start = reader.start
+        rec.caplen = reader.caplen
+        rec.wirelen = reader.wirelen
+        rec.linktype = fact.linktype
+        rec.capture = fact.index
+        if fact.packets == 0:
+            fact.min_ts = reader.ts
+            fact.max_ts = reader.ts
+        elif reader.ts > fact.max_ts:
+            fact.max_ts = reader.ts
+        elif reader.ts < fact.min_ts:
+            fact.min_ts = reader.ts
+        fact.packets += 1
+        fact.captured_bytes += reader.caplen
+        fact.wire_bytes += reader.wirelen
+        if reader.caplen < reader.wirelen:
+            fact.truncated += 1
+        return True
+
+    def restart(self) -> None:
+        """Begin again after `OutOfOrder`, now sorting what is not in order."""
+        self.close_readers()
+        self.sorting = True
+        self.begin()
+
+    def progress(self) -> tuple[int, int | None]:
+        """Bytes read of all inputs (as they are on disk), and their sum (None with a pipe)."""
+        done = 0
+        for file in self.files:
+            done += file.consumed
+        for reader in self.heap:
+            if reader.stream is not None:
+                done += reader.stream.done - reader.file.consumed
+        total = None if any(file.is_pipe for file in self.files) else sum(one.size for one in self.inputs)
+        return done, total
+
+    def close_readers(self) -> None:
+        for reader in self.heap:
+            reader.close()
+        self.heap = []
+        self.size = 0
+        self.current = None
+
+    def close(self) -> None:
+        """Give back descriptors, threads and buffers; the facts stay."""
+        self.close_readers()
+        if self.hasher is not None:
+            self.hasher.stop()
+
+    def __enter__(self) -> CaptureSet:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()

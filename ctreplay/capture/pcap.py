@@ -1,0 +1,184 @@
+"""Classic pcap: µs and ns, both byte orders, the modified (Kuznetsov) record header, swapped lengths of version 2.2.
+
+Layout: draft-ietf-opsawg-pcap section 4 and 5. A file header of 24 bytes, then per record seconds, fraction,
+captured length, original length (32 bits each; the modified format adds 8 bytes), then the bytes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .errors import CaptureError, Damage
+from .reader import Reader
+
+if TYPE_CHECKING:
+    from .inputs import CaptureFile
+    from .streams import Stream
+
+_NS = 1_000_000_000
+_MAX_CAPLEN = 262144
+_MAX_FRAME = 268435456
+_CHAIN = 3
+_DAY_S = 86400
+_SEARCH = 67108864
+_LENGTHS_PLAIN = 0
+_LENGTHS_MAYBE_SWAPPED = 1
+_LENGTHS_SWAPPED = 2
+
+# magic as read little-endian → (big-endian, fraction to ns, record header size)
+MAGICS: dict[int, tuple[bool, int, int]] = {
+    0xA1B2C3D4: (False, 1000, 16),
+    0xD4C3B2A1: (True, 1000, 16),
+    0xA1B23C4D: (False, 1, 16),
+    0x4D3CB2A1: (True, 1, 16),
+    0xA1B2CD34: (False, 1000, 24),
+    0x34CDB2A1: (True, 1000, 24),
+}
+
+
+def _le32(buf: bytes | bytearray | memoryview, i: int) -> int:
+    v = buf[i + 3]
+    v = (v << 8) | buf[i + 2]
+    v = (v << 8) | buf[i + 1]
+    return (v << 8) | buf[i]
+
+
+def _be32(buf: bytes | bytearray | memoryview, i: int) -> int:
+    v = buf[i]
+    v = (v << 8) | buf[i + 1]
+    v = (v << 8) | buf[i + 2]
+    return (v << 8) | buf[i + 3]
+
+
+class PcapReader(Reader):
+    """Reads one classic pcap stream; raises CaptureError when it does not start with a pcap file header."""
+
+    __slots__ = ("big", "header", "lengths", "limit", "scale")
+
+    def __init__(self, file: CaptureFile, stream: Stream, chunk: int, damage: list[Damage]) -> None:
+        super().__init__(file, stream, chunk, damage)
+        self.open()
+
+    def open(self) -> None:
+        """Read the file header and describe the file's one interface."""
+        if not self.fill(24):
+            raise CaptureError(f"truncated in the pcap file header ({self.end - self.pos} of 24 bytes)", self.file.path)
+        magic = _le32(self.buf, 0)
+        if magic not in MAGICS:
+            raise CaptureError("not a pcap file", self.file.path)
+        self.big, self.scale, self.header = MAGICS[magic]
+        fact = self.file.declare(0)
+        network = self.u32(20)
+        major, minor = (self.u32(4) >> 16, self.u32(4) & 0xFFFF) if self.big else (self.u32(4) & 0xFFFF, self.u32(4) >> 16)
+        fact.format = "pcap" if self.header == 16 else "pcap (modified)"
+        fact.byte_order = "big" if self.big else "little"
+        fact.version = f"{major}.{minor}"
+        fact.set_resolution(9 if self.scale == 1 else 6, 0)
+        fact.snaplen = self.u32(16)
+        # bits above are the length of the frame check sequence
+        fact.linktype = network & 0x03FFFFFF
+        self.fact = fact
+        self.limit = fact.snaplen if _MAX_CAPLEN < fact.snaplen <= _MAX_FRAME else _MAX_CAPLEN
+        if (major == 2 and minor < 3) or major == 543:
+            self.lengths = _LENGTHS_SWAPPED
+        else:
+            self.lengths = _LENGTHS_MAYBE_SWAPPED if major == 2 and minor == 3 else _LENGTHS_PLAIN
+        self.pos = 24
+
+    def u32(self, i: int) -> int:
+        """The 32-bit field at window position `i`, in the file's byte order."""
+        return _be32(self.buf, i) if self.big else _le32(self.buf, i)
+
+    def step(self) -> bool:
+        while True:
+            if self.end - self.pos < self.header and not self.fill(self.header):
+                if self.stream is not None:
+                    cut = self.end - self.pos
+                    what = f"the file ends inside a record header ({cut} of {self.header} bytes)" if cut else ""
+                    self.finish(self.base + self.pos, what)
+                return False
+            p = self.pos
+            if self.big:
+                sec = _be32(self.buf, p)
+                fraction = _be32(self.buf, p + 4)
+                caplen = _be32(self.buf, p + 8)
+                wirelen = _be32(self.buf, p + 12)
+            else:
+                sec = _le32(self.buf, p)
+                fraction = _le32(self.buf, p + 4)
+                caplen = _le32(self.buf, p + 8)
+                wirelen = _le32(self.buf, p + 12)
+            if self.lengths != _LENGTHS_PLAIN and (self.lengths == _LENGTHS_SWAPPED or caplen > wirelen):
+                caplen, wirelen = wirelen, caplen
+            if caplen > self.limit:
+                if not self.resync(f"captured length {caplen} is above the limit of {self.limit}"):
+                    return False
+                continue
+            if self.end - p < self.header + caplen:
+                if not self.fill(self.header + caplen):
+                    return self.cut(caplen)
+                p = self.pos
+            self.ts = sec * _NS + fraction * self.scale
+            self.frame += 1
+            self.start = p + self.header
+            self.offset = self.base + self.start
+            self.caplen = caplen
+            self.wirelen = wirelen
+            self.pos = self.start + caplen
+            return True
+
+    def cut(self, caplen: int) -> bool:
+        """The record at `pos` goes beyond the end: a cut file, or a false length in the middle of one."""
+        offset = self.base + self.pos
+        have = self.end - self.pos - self.header
+        what = f"the record has {caplen} bytes and only {max(have, 0)} are left in the file"
+        if not self.sane(self.pos, self.ts // _NS) and self.resync(what):
+            return self.step()
+        if self.stream is not None:
+            self.finish(offset, what)
+        return False
+
+    def resync(self, what: str) -> bool:
+        """Look behind a false record header for a chain of records; True with `pos` on its first one."""
+        offset = self.base + self.pos
+        skipped = 0
+        last_s = self.ts // _NS
+        while skipped < _SEARCH:
+            self.pos += 1
+            skipped += 1
+            if not self.fill(self.header):
+                break
+            if self.plausible(last_s):
+                self.note(offset, what, True, skipped)
+                return True
+        left = self.end - self.pos
+        self.pos = self.end
+        self.note(offset, what, False, skipped + left)
+        self.close()
+        return False
+
+    def plausible(self, last_s: int) -> bool:
+        """Whether a chain of records starts at `pos`: sane fields, times within a day, one after the other."""
+        at = 0
+        for _ in range(_CHAIN):
+            if not self.fill(at + self.header):
+                # the chain may end where the file ends, not inside a header
+                return at > 0 and self.end - self.pos == at
+            p = self.pos + at
+            if not self.sane(p, last_s):
+                return False
+            at += self.header + self.u32(p + (12 if self.lengths == _LENGTHS_SWAPPED else 8))
+        return self.fill(at)
+
+    def sane(self, p: int, last_s: int) -> bool:
+        """Whether the header at window position `p` could be a real one: lengths in order, time near `last_s`."""
+        sec = self.u32(p)
+        caplen = self.u32(p + 8)
+        wirelen = self.u32(p + 12)
+        if self.lengths == _LENGTHS_SWAPPED:
+            caplen, wirelen = wirelen, caplen
+        if caplen == 0 or caplen > self.limit or wirelen < caplen or wirelen > _MAX_CAPLEN:
+            return False
+        if self.u32(p + 4) * self.scale >= _NS:
+            return False
+        return self.frame == 0 or (sec <= last_s + _DAY_S and sec + _DAY_S >= last_s)

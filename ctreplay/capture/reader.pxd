@@ -1,0 +1,33 @@
+from ctreplay.capture.facts cimport CaptureFacts
+
+cdef long long _MAX_FRAME
+cdef long long _MAX_DAMAGE
+
+
+cdef class Reader:
+    cdef public object file
+    cdef public int index
+    cdef public bint opened
+    cdef public bint live
+    cdef public object stream
+    cdef public object damage
+    cdef public long long damage_count
+    cdef public object store
+    cdef public object view
+    cdef public const unsigned char[::1] buf
+    cdef public bint fresh
+    cdef public Py_ssize_t pos
+    cdef public Py_ssize_t end
+    cdef public long long base
+    cdef public bint eof
+    cdef public long long ts
+    cdef public long long frame
+    cdef public long long offset
+    cdef public Py_ssize_t start
+    cdef public long long caplen
+    cdef public long long wirelen
+    cdef public CaptureFacts fact
+
+    cpdef bint step(self) except? False
+    cpdef bint fill(self, long long need) except? False
+    cpdef long long skip(self, long long count) except? -1

@@ -1,0 +1,132 @@
+"""What the readers of all formats share: a window over the stream and the current record.
+
+The window is one reused buffer. `fill` moves what is not yet consumed to its front and reads more; a frame larger
+than the buffer grows it, and only as fast as bytes really arrive, so a lying length costs no memory.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .errors import Damage
+
+if TYPE_CHECKING:
+    from .facts import CaptureFacts
+    from .inputs import CaptureFile
+    from .streams import Stream
+
+_MAX_FRAME = 268435456
+_MAX_DAMAGE = 1000
+
+
+class Reader:
+    """Records of one file in file order. `step` fills the fields; bytes stay valid until the next `step`.
+
+    Without a stream it stands for a file not opened yet, of which only the first timestamp is known. `live` marks a
+    pipe, whose order cannot be put right by reading it again.
+    """
+
+    __slots__ = (
+        "base", "buf", "caplen", "damage", "damage_count", "end", "eof", "fact", "file", "frame", "fresh", "index",
+        "live", "offset", "opened", "pos", "start", "store", "stream", "ts", "view", "wirelen",
+    )  # fmt: skip
+
+    def __init__(self, file: CaptureFile, stream: Stream | None, chunk: int, damage: list[Damage]) -> None:
+        self.file = file
+        self.index = file.index
+        self.opened = stream is not None
+        self.live = False
+        self.stream: Stream | None = stream
+        self.damage = damage
+        self.damage_count = 0
+        self.store = bytearray(chunk)
+        self.view = memoryview(self.store)
+        self.buf: bytearray | memoryview = self.store
+        self.fresh = True
+        self.pos = 0
+        self.end = 0
+        self.base = 0
+        self.eof = False
+        self.ts = 0
+        self.frame = 0
+        self.offset = 0
+        self.start = 0
+        self.caplen = 0
+        self.wirelen = 0
+        self.fact: CaptureFacts | None = None
+
+    def step(self) -> bool:
+        """Go to the next record; False at the end of what can be read."""
+        return False
+
+    def fill(self, need: int) -> bool:
+        """Have at least `need` unread bytes at `pos`; False when the stream ends before."""
+        have = self.end - self.pos
+        if have >= need:
+            return True
+        if self.eof or self.stream is None:
+            return False
+        view = self.view
+        if self.pos > 0:
+            view[:have] = view[self.pos : self.end]
+            self.base += self.pos
+            self.pos = 0
+            self.end = have
+        while self.end < need:
+            size = len(self.store)
+            if self.end == size:
+                store = bytearray(min(size * 2, max(need, size + size // 8)))
+                store[: self.end] = view[: self.end]
+                self.store = store
+                self.view = view = memoryview(store)
+                self.buf = store
+                self.fresh = True
+            count = self.stream.read_into(view[self.end :])
+            if count == 0:
+                self.eof = True
+                return False
+            self.end += count
+        return True
+
+    def skip(self, count: int) -> int:
+        """Leave `count` bytes unread; the number really there."""
+        left = count
+        while left > 0:
+            have = self.end - self.pos
+            if have == 0:
+                if not self.fill(1):
+                    break
+                have = self.end - self.pos
+            if have > left:
+                have = left
+            self.pos += have
+            left -= have
+        return count - left
+
+    def note(self, offset: int, what: str, recovered: bool, skipped: int) -> None:
+        """Keep a note about damage; the first thousand per file in full, the others as a number."""
+        self.damage_count += 1
+        if self.damage_count <= _MAX_DAMAGE:
+            self.damage.append(Damage(self.file.path, self.frame + 1, offset, what, recovered, skipped))
+        elif self.damage_count == _MAX_DAMAGE + 1:
+            what = "more damage of this kind is counted but not listed"
+            self.damage.append(Damage(self.file.path, self.frame + 1, offset, what, True, 0))
+
+    def finish(self, offset: int, what: str) -> None:
+        """The stream is over: note a cut record (`what`, empty for a clean end) and why the stream itself broke."""
+        problem = self.stream.problem if self.stream is not None else None
+        if problem:
+            what = f"{problem}; {what}" if what else problem
+        if what:
+            self.note(offset, what, False, max(self.base + self.end - offset, 0))
+        self.close()
+
+    def close(self) -> None:
+        """Give back the stream; the buffer goes when nobody looks at its bytes any more."""
+        if self.stream is not None:
+            self.file.consumed = max(self.file.consumed, self.stream.done)
+            self.stream.close()
+            self.stream = None
+        self.eof = True
+        self.pos = 0
+        self.end = 0

@@ -1,0 +1,317 @@
+"""Where bytes come from: files, pipes and compressed streams, all read the same way.
+
+A stream has `read_into(view) -> int` (0 at the end), `done` (raw bytes consumed, for progress), `problem` (None, or
+why the stream ended before its time) and `close()`. Decompression runs in a thread of its own behind a bounded queue;
+the decompressors release the GIL, so the speed is theirs.
+"""
+
+from __future__ import annotations
+
+import bz2
+import lzma
+import os
+import queue
+import threading
+import zlib
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
+
+PIECE_IN = 64 * 1024
+PIECE_OUT = 256 * 1024
+QUEUE_PIECES = 8
+
+COMPRESSIONS: tuple[tuple[bytes, str], ...] = (
+    (b"\x1f\x8b\x08", "gzip"),
+    (b"\x28\xb5\x2f\xfd", "zstd"),
+    (b"\xfd7zXZ\x00", "xz"),
+    (b"BZh", "bzip2"),
+)
+
+
+def compression_of(head: bytes) -> str | None:
+    """Name of the compression that starts with these bytes, None for none known."""
+    for magic, name in COMPRESSIONS:
+        if head.startswith(magic):
+            return name
+    # a zstd stream may start with a skippable frame
+    if len(head) >= 4 and head[1:4] == b"\x2a\x4d\x18" and head[0] & 0xF0 == 0x50:
+        return "zstd"
+    return None
+
+
+class Stream(Protocol):
+    """A source of bytes, read front to back."""
+
+    problem: str | None
+
+    @property
+    def done(self) -> int: ...
+
+    def read_into(self, view: memoryview) -> int: ...
+
+    def close(self) -> None: ...
+
+
+class FileStream:
+    """A regular file. With `hold=False` the descriptor is open only while reading (for thousands of files at once)."""
+
+    def __init__(self, path: str, hold: bool = True) -> None:
+        self.path = path
+        self.problem: str | None = None
+        self.position = 0
+        self.hold = hold
+        self.fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC) if hold else -1
+
+    @property
+    def done(self) -> int:
+        return self.position
+
+    def read_into(self, view: memoryview) -> int:
+        fd = self.fd
+        try:
+            if fd < 0:
+                fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+            count = os.preadv(fd, [view], self.position)
+        except OSError as error:
+            self.problem = f"reading failed: {error.strerror}"
+            return 0
+        finally:
+            if self.fd < 0 <= fd:
+                os.close(fd)
+        self.position += count
+        return count
+
+    def close(self) -> None:
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+        self.hold = False
+
+
+class PipeStream:
+    """A pipe, or any binary file object, read once. `head` is what was already taken off it; `feed` sees all bytes."""
+
+    def __init__(self, file: Any, feed: Callable[[Any], None] | None = None) -> None:
+        self.file = file
+        self.problem: str | None = None
+        self.done = 0
+        self.head = b""
+        self.feed = feed
+        self.read_some = getattr(file, "readinto1", None) or file.readinto
+
+    def peek(self, size: int) -> bytes:
+        """The first `size` bytes (fewer at the end); they are read again later. Only before the first read."""
+        buffer = bytearray(size)
+        view = memoryview(buffer)
+        have = 0
+        while have < size:
+            count = self._read(view[have:])
+            if count == 0:
+                break
+            have += count
+        self.head = bytes(view[:have])
+        return self.head
+
+    def _read(self, view: memoryview) -> int:
+        try:
+            count = self.read_some(view) or 0
+        except OSError as error:
+            self.problem = f"reading failed: {error.strerror}"
+            return 0
+        self.done += count
+        if self.feed is not None and count:
+            self.feed(view[:count])
+        return int(count)
+
+    def read_into(self, view: memoryview) -> int:
+        if self.head:
+            count = min(len(view), len(self.head))
+            view[:count] = self.head[:count]
+            self.head = self.head[count:]
+            return count
+        return self._read(view)
+
+    def close(self) -> None:
+        """Leave the descriptor to its owner."""
+
+
+class Broken(Exception):
+    """A compressed stream that cannot be read on."""
+
+
+def _gzip(read: Callable[[], bytes]) -> Iterator[bytes]:
+    data = read()
+    while True:
+        inflate = zlib.decompressobj(31)
+        while not inflate.eof:
+            if not data:
+                data = read()
+                if not data:
+                    raise Broken("the gzip stream ends early")
+            before = inflate.copy()
+            try:
+                out = inflate.decompress(data, PIECE_OUT)
+            except zlib.error as error:
+                # zlib drops the output of a failed call: feed it again in single bytes up to the damage
+                try:
+                    for i in range(len(data)):
+                        yield before.decompress(data[i : i + 1])
+                except zlib.error:
+                    pass
+                raise Broken(f"the gzip stream is damaged ({error})") from None
+            data = inflate.unconsumed_tail
+            if out:
+                yield out
+        data = inflate.unused_data.lstrip(b"\0")
+        while len(data) < 3 and (more := read()):
+            data = (data + more).lstrip(b"\0")
+        if not data:
+            return
+        if not data.startswith(b"\x1f\x8b\x08"):
+            raise Broken("bytes that are not gzip follow the gzip stream")
+
+
+def _blocks(read: Callable[[], bytes], make: Callable[[], Any], magic: bytes, name: str) -> Iterator[bytes]:
+    """bzip2 and xz: decompressors with `needs_input`."""
+    data = read()
+    while True:
+        unpack = make()
+        while not unpack.eof:
+            if unpack.needs_input and not data:
+                data = read()
+                if not data:
+                    raise Broken(f"the {name} stream ends early")
+            try:
+                out = unpack.decompress(data, PIECE_OUT)
+            except (OSError, lzma.LZMAError, EOFError) as error:
+                raise Broken(f"the {name} stream is damaged ({error})") from None
+            data = b""
+            if out:
+                yield out
+        data = unpack.unused_data.lstrip(b"\0")
+        while len(data) < len(magic) and (more := read()):
+            data = (data + more).lstrip(b"\0")
+        if not data:
+            return
+        if not data.startswith(magic):
+            raise Broken(f"bytes that are not {name} follow the {name} stream")
+
+
+def _zstd(read: Callable[[], bytes]) -> Iterator[bytes]:
+    import zstandard
+
+    # --long=31 frames need a window of 2 GiB; memory is taken only when a frame asks for it
+    context = zstandard.ZstdDecompressor(max_window_size=1 << 31)
+    data = read()
+    while data:
+        unpack = context.decompressobj()
+        while not unpack.eof:
+            if not data:
+                data = read()
+                if not data:
+                    raise Broken("the zstd stream ends early")
+            # the output of one call has no bound but the input: 8 KiB can unfold to 256 MiB at most
+            piece, data = data[:8192], data[8192:]
+            try:
+                out = unpack.decompress(piece)
+            except zstandard.ZstdError as error:
+                raise Broken(f"the zstd stream is damaged ({error})") from None
+            if out:
+                yield out
+        data = unpack.unused_data + data
+        while len(data) < 4 and (more := read()):
+            data += more
+        if data and compression_of(data) != "zstd":
+            raise Broken("bytes that are not zstd follow the zstd stream")
+
+
+def unpack(kind: str, read: Callable[[], bytes]) -> Iterator[bytes]:
+    """Decompressed pieces of what `read` gives; raises Broken where the stream cannot be read on."""
+    if kind == "gzip":
+        return _gzip(read)
+    if kind == "zstd":
+        return _zstd(read)
+    if kind == "xz":
+        return _blocks(read, lzma.LZMADecompressor, b"\xfd7zXZ\x00", "xz")
+    return _blocks(read, bz2.BZ2Decompressor, b"BZh", "bzip2")
+
+
+class UnpackedStream:
+    """A compressed stream, decompressed in a thread (or in place, when very many are open at once)."""
+
+    def __init__(self, raw: Stream, kind: str, threaded: bool = True) -> None:
+        self.raw = raw
+        self.problem: str | None = None
+        self.rest = memoryview(b"")
+        self.pieces = unpack(kind, self._read_raw)
+        self.queue: queue.Queue[bytes | None] | None = None
+        self.stopped = False
+        self.ended = False
+        if threaded:
+            self.queue = queue.Queue(QUEUE_PIECES)
+            self.thread = threading.Thread(target=self._work, name="ctreplay-unpack", daemon=True)
+            self.thread.start()
+
+    @property
+    def done(self) -> int:
+        return self.raw.done
+
+    def _read_raw(self) -> bytes:
+        buffer = bytearray(PIECE_IN)
+        count = self.raw.read_into(memoryview(buffer))
+        if count == 0 and self.raw.problem:
+            raise Broken(self.raw.problem)
+        return bytes(memoryview(buffer)[:count])
+
+    def _work(self) -> None:
+        assert self.queue is not None
+        try:
+            for piece in self.pieces:
+                while not self.stopped:
+                    try:
+                        self.queue.put(piece, timeout=0.2)
+                        break
+                    except queue.Full:
+                        continue
+                if self.stopped:
+                    return
+        except Broken as error:
+            self.problem = str(error)
+        except Exception as error:  # a decompressor's own failure must not leave the reader waiting
+            self.problem = f"decompression failed: {error}"
+        while not self.stopped:
+            try:
+                self.queue.put(None, timeout=0.2)
+                return
+            except queue.Full:
+                continue
+
+    def _next(self) -> bytes | None:
+        if self.queue is not None:
+            return self.queue.get()
+        try:
+            return next(self.pieces, None)
+        except Broken as error:
+            self.problem = str(error)
+            return None
+
+    def read_into(self, view: memoryview) -> int:
+        while not len(self.rest):
+            if self.ended:
+                return 0
+            piece = self._next()
+            if piece is None:
+                self.ended = True
+                return 0
+            self.rest = memoryview(piece)
+        count = min(len(view), len(self.rest))
+        view[:count] = self.rest[:count]
+        self.rest = self.rest[count:]
+        return count
+
+    def close(self) -> None:
+        self.stopped = True
+        self.ended = True
+        if self.queue is not None:
+            self.thread.join(timeout=5)
+        self.raw.close()
