@@ -16,10 +16,12 @@ from .facts import CaptureFacts
 from .pcap import MAGICS, PcapReader
 from .pcapng import PcapngReader
 from .reader import Reader
+from .reorder import PipeReader, sorted_reader
 from .scan import Plan
-from .streams import FileStream, PipeStream, Stream, UnpackedStream, compression_of
+from .streams import FileStream, PeekedStream, PipeStream, Stream, UnpackedStream, compression_of
 
-PROBE = 65536
+PROBE = 4096
+ENOUGH = 16
 HASH_PIECE = 1 << 22
 
 OTHER_FORMATS: tuple[tuple[bytes, str], ...] = (
@@ -80,6 +82,7 @@ class InputFile:
         self._hash = hashlib.sha256()
         self._digest: str | None = None
         self._ready = threading.Event()
+        self.stopped = False
 
     def feed(self, data: memoryview) -> None:
         """Count and hash bytes read from a pipe."""
@@ -94,7 +97,9 @@ class InputFile:
                 view = memoryview(buffer)
                 while not stopped() and (count := file.readinto(view)):
                     self._hash.update(view[:count])
-            if not stopped():
+            if stopped():
+                self.stopped = True
+            else:
                 self._digest = self._hash.hexdigest()
         except OSError:
             pass
@@ -106,6 +111,10 @@ class InputFile:
         if self.is_pipe:
             return self._hash.copy().hexdigest()
         self._ready.wait(timeout)
+        if self.stopped:
+            self.stopped = False
+            self._hash = hashlib.sha256()
+            self.work(lambda: False)
         return self._digest
 
 
@@ -138,6 +147,7 @@ class CaptureFile:
         self.format = ""
         self.consumed = 0
         self.pipe: PipeStream | None = None
+        self.front: Stream | None = None
         self.plan: Plan | None = None
 
     @property
@@ -157,13 +167,23 @@ class CaptureFile:
         return fact
 
     def stream(self, threaded: bool, hold: bool) -> Stream:
-        """The bytes of the capture, decompressed."""
+        """The bytes of the capture, decompressed in a thread or in place; `hold` keeps the descriptor open."""
+        if self.front is not None:
+            return self.front
         raw: Stream = self.pipe if self.pipe is not None else FileStream(self.input.absolute_path, hold)
         kind = self.input.compression
         return UnpackedStream(raw, kind, threaded) if kind else raw
 
     def open(self, damage: list[Damage], chunk: int, threaded: bool = True, hold: bool = True) -> Reader:
-        """A reader at the front of the file; CaptureError when it is no capture (any more)."""
+        """A reader that gives the records in order of time, as far as the file's plan (or a pipe's window) can."""
+        if self.pipe is not None:
+            return PipeReader(self, self.open_plain(damage, chunk, threaded, hold), damage)
+        if self.plan is not None and self.plan.segments:
+            return sorted_reader(self, damage, chunk, threaded, hold)
+        return self.open_plain(damage, chunk, threaded, hold)
+
+    def open_plain(self, damage: list[Damage], chunk: int, threaded: bool = True, hold: bool = True) -> Reader:
+        """A reader in file order at the front of the file; CaptureError when it is no capture (any more)."""
         try:
             stream = self.stream(threaded, hold)
         except OSError as error:
@@ -180,43 +200,32 @@ class CaptureFile:
 
     def identify(self) -> str | None:
         """Find compression and format; None when it is a capture, else what it is instead."""
+        try:
+            if self.pipe is not None:
+                self.input.compression = compression_of(self.pipe.peek(6))
+            else:
+                with open(self.input.absolute_path, "rb", buffering=0) as file:
+                    self.input.compression = compression_of(file.read(6))
+            stream = self.stream(threaded=self.is_pipe, hold=True)
+            buffer = bytearray(PROBE)
+            view = memoryview(buffer)
+            have = 0
+            while have < ENOUGH and (count := stream.read_into(view[have:])):
+                have += count
+        except OSError as error:
+            raise CaptureError(f"cannot be read: {error.strerror}", self.path) from None
+        head = bytes(view[:have])
         if self.pipe is not None:
-            head = self.pipe.peek(PROBE if not self.pipe.head else len(self.pipe.head))
+            self.front = PeekedStream(head, stream)
         else:
-            try:
-                raw = FileStream(self.input.absolute_path)
-                try:
-                    buffer = bytearray(PROBE)
-                    head = bytes(memoryview(buffer)[: raw.read_into(memoryview(buffer))])
-                    if raw.problem:
-                        raise CaptureError(raw.problem, self.path)
-                finally:
-                    raw.close()
-            except OSError as error:
-                raise CaptureError(f"cannot be read: {error.strerror}", self.path) from None
-        self.input.compression = compression_of(head)
-        if self.input.compression is not None:
-            head = self._unpacked_head(head)
+            stream.close()
         self.format = capture_format(head) or ""
         if self.format:
             return None
+        if stream.problem and not head:
+            return stream.problem
         what = describe(head)
-        if self.input.compression is not None:
-            what = f"{what} (inside {self.input.compression})"
-        return what
-
-    def _unpacked_head(self, head: bytes) -> bytes:
-        from .streams import Broken, unpack
-
-        pieces = iter([head])
-        try:
-            assert self.input.compression is not None
-            for piece in unpack(self.input.compression, lambda: next(pieces, b"")):
-                if piece:
-                    return piece[:PROBE]
-        except Broken:
-            pass
-        return b""
+        return f"{what} (inside {self.input.compression})" if self.input.compression else what
 
 
 def find_files(

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from .facts import CaptureFacts
     from .inputs import CaptureFile, Hasher, InputFile
 
+LOOK = 1 << 22
+LOOKS = 1 << 26
 CHUNK = 1 << 20
 CHUNK_MIN = 1 << 15
 BUFFERS = 1 << 24
@@ -73,8 +75,9 @@ class CaptureSet(Source):
         for fact in self.captures:
             fact.reset()
         for file in self.files:
+            pending = not file.is_pipe and self.look(file) and len(self.files) > 1
             file.consumed = 0
-            if len(self.files) > 1 and not file.is_pipe and self.first_ts(file):
+            if pending:
                 reader = Reader(file, None, 1, self.damage)
                 reader.ts = file.plan.min_ts
             else:
@@ -92,10 +95,13 @@ class CaptureSet(Source):
             self.current = self.heap[0]
             self.ready = True
 
-    def first_ts(self, file: CaptureFile) -> bool:
-        """Learn when the file begins (in sorted mode: also how it has to be sorted); False when it has no record."""
+    def look(self, file: CaptureFile) -> bool:
+        """Learn when the file begins and, from its first bytes or (sorting) all of it, its order; False without records.
+
+        Most captures with records out of order show it early, and small files are seen whole: they need no restart.
+        """
         if file.plan is None or (self.sorting and not file.plan.whole):
-            file.plan = scan(file, self.sorting)
+            file.plan = scan(file, 0 if self.sorting else min(LOOK, LOOKS // len(self.files)))
         return file.plan.packets > 0
 
     def open(self, file: CaptureFile) -> Reader:
@@ -213,6 +219,8 @@ class CaptureSet(Source):
         """Begin again after `OutOfOrder`, now sorting what is not in order."""
         self.close_readers()
         self.sorting = True
+        for file in self.files:
+            file.plan = None
         self.begin()
 
     def progress(self) -> tuple[int, int | None]:

@@ -42,7 +42,8 @@ def compression_of(head: bytes) -> str | None:
 class Stream(Protocol):
     """A source of bytes, read front to back."""
 
-    problem: str | None
+    @property
+    def problem(self) -> str | None: ...
 
     @property
     def done(self) -> int: ...
@@ -133,6 +134,33 @@ class PipeStream:
 
     def close(self) -> None:
         """Leave the descriptor to its owner."""
+
+
+class PeekedStream:
+    """A stream of which `head` was already read."""
+
+    def __init__(self, head: bytes, stream: Stream) -> None:
+        self.head = head
+        self.stream = stream
+
+    @property
+    def problem(self) -> str | None:
+        return self.stream.problem
+
+    @property
+    def done(self) -> int:
+        return self.stream.done
+
+    def read_into(self, view: memoryview) -> int:
+        if self.head:
+            count = min(len(view), len(self.head))
+            view[:count] = self.head[:count]
+            self.head = self.head[count:]
+            return count
+        return self.stream.read_into(view)
+
+    def close(self) -> None:
+        self.stream.close()
 
 
 class Broken(Exception):

@@ -1,0 +1,100 @@
+"""Damaged files: everything before the damage is there, and what can be found behind it; nothing raises."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from builders import T0, block, epb, frames, idb, pcap, read, shb
+
+
+def cut_everywhere(tmp_path, data, ends, smallest):
+    """Cut the file at every byte; the records that end before the cut must all be there."""
+    path = tmp_path / "cut"
+    for size in range(smallest, len(data)):
+        path.write_bytes(data[:size])
+        rows, source = read(path)
+        whole = sum(1 for end in ends if end <= size)
+        assert len(rows) == whole, size
+        clean = size in ends or size == smallest
+        assert bool(source.damage) != clean or size in ends, (size, source.damage)
+
+
+def test_pcap_cut_at_every_byte(tmp_path):
+    data = pcap(frames(6))
+    rows, _ = (tmp_path / "whole").write_bytes(data), None
+    rows, _ = read(tmp_path / "whole")
+    cut_everywhere(tmp_path, data, [row.offset + row.caplen for row in rows], 24)
+
+
+def test_pcapng_cut_at_every_byte(tmp_path):
+    blocks = [shb(), idb()] + [epb(0, T0 // 1000 + i, b"%03d" % i) for i in range(5)]
+    data = b"".join(blocks)
+    ends, at = [], 0
+    for one in blocks:
+        at += len(one)
+        ends.append(at)
+    path = tmp_path / "cut"
+    for size in range(12, len(data)):
+        path.write_bytes(data[:size])
+        rows, source = read(path)
+        assert len(rows) == sum(1 for end in ends[2:] if end <= size), size
+        assert bool(source.damage) == (size not in ends), size
+
+
+def test_pcapng_goes_on_after_damage(tmp_path):
+    good = [epb(0, 100 + i, b"%03d" % i) for i in range(6)]
+    broken = bytearray(good[2])
+    broken[4:8] = b"\xff\xff\xff\x7f"
+    data = shb() + idb() + good[0] + good[1] + bytes(broken) + good[3] + b"garbage" + good[4] + good[5]
+    (tmp_path / "n").write_bytes(data)
+    rows, source = read(tmp_path / "n")
+    assert [row.data for row in rows] == [b"000", b"001", b"003", b"004", b"005"]
+    assert [(d.frame, d.recovered) for d in source.damage] == [(3, True), (4, True)]
+    assert source.damage[0].offset == len(shb() + idb() + good[0] + good[1])
+    assert source.damage[1].skipped_bytes == 7
+
+
+def test_pcapng_bad_packets_are_noted_and_passed(tmp_path):
+    lying = bytearray(epb(0, 5, b"abcd"))
+    lying[20:24] = (200).to_bytes(4, "little")
+    data = shb() + epb(0, 1, b"none") + idb() + bytes(lying) + epb(7, 2, b"nope") + epb(0, 3, b"good") + block(6, b"tiny")
+    data += epb(0, 4, b"last")
+    (tmp_path / "n").write_bytes(data)
+    rows, source = read(tmp_path / "n")
+    assert [row.data for row in rows] == [b"good", b"last"]
+    assert len(source.damage) == 4
+
+
+@pytest.mark.parametrize("garbage", [b"\xff" * 50, bytes(range(100))])
+def test_pcap_goes_on_when_a_chain_is_found(tmp_path, garbage):
+    records = frames(12)
+    first, second = pcap(records[:5]), pcap(records[5:])[24:]
+    (tmp_path / "p").write_bytes(first + garbage + second)
+    rows, source = read(tmp_path / "p")
+    assert [row.ts for row in rows] == [ts for ts, _ in records]
+    damage = source.damage[0]
+    assert (damage.frame, damage.offset, damage.recovered, damage.skipped_bytes) == (6, len(first), True, len(garbage))
+
+
+def test_absurd_length_stops_without_memory(tmp_path):
+    import resource
+
+    data = pcap(frames(3)) + T0.to_bytes(8, "little") + b"\xff\xff\xff\x0f" * 2 + bytes(64)
+    (tmp_path / "p").write_bytes(data)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    rows, source = read(tmp_path / "p")
+    assert len(rows) == 3 and not source.damage[0].recovered
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50_000
+
+
+def test_random_bytes_never_raise(tmp_path):
+    dice = random.Random(7)
+    originals = [pcap(frames(8)), shb() + idb() + b"".join(epb(0, 50 + i, bytes(40)) for i in range(8))]
+    for turn in range(400):
+        data = bytearray(originals[turn % 2])
+        for _ in range(dice.randrange(1, 6)):
+            data[dice.randrange(24 if turn % 2 == 0 else 12, len(data))] = dice.randrange(256)
+        (tmp_path / "x").write_bytes(data)
+        rows, _ = read(tmp_path / "x")
+        assert all(len(row.data) == row.caplen for row in rows)
