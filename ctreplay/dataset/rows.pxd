@@ -1,0 +1,118 @@
+cimport cython
+
+from ctreplay.packet cimport Packet
+from ctreplay.tracker.entry cimport Entry
+from ctreplay.tracker.occupancy cimport Occupancy
+from ctreplay.tracker.sink cimport Change, Sink
+
+cdef long long _SECOND
+cdef int _CAPACITY
+cdef int _TCP, _SCTP
+
+
+@cython.final
+cdef class TransitionRows:
+    cdef public dict columns
+    cdef public int n
+    cdef long long[::1] conn_id
+    cdef signed char[::1] direction
+    cdef signed char[::1] event
+    cdef signed char[::1] marks
+    cdef signed char[::1] new_state
+    cdef unsigned int[::1] new_status
+    cdef signed char[::1] old_state
+    cdef unsigned int[::1] old_status
+    cdef long long[::1] packet
+    cdef long long[::1] timeout
+    cdef long long[::1] ts
+    cdef signed char[::1] why
+
+@cython.final
+cdef class ConnectionRows:
+    cdef public dict columns
+    cdef public int n
+    cdef public dict extra
+    cdef long long[::1] conn_id
+    cdef unsigned short[::1] dport
+    cdef unsigned char[::1] dst
+    cdef long long[::1] end_ts
+    cdef signed char[::1] family
+    cdef long long[::1] first_ts
+    cdef long long[::1] last_packet
+    cdef long long[::1] last_ts
+    cdef long long[::1] left
+    cdef unsigned int[::1] mark
+    cdef signed char[::1] midstream
+    cdef long long[::1] orig_bytes
+    cdef long long[::1] orig_packets
+    cdef unsigned char[::1] proto
+    cdef unsigned short[::1] rdport
+    cdef long long[::1] reply_bytes
+    cdef long long[::1] reply_packets
+    cdef unsigned short[::1] rsport
+    cdef unsigned short[::1] sport
+    cdef unsigned char[::1] src
+    cdef signed char[::1] state
+    cdef unsigned int[::1] status
+    cdef signed char[::1] why
+    cdef unsigned short[::1] zone
+
+@cython.final
+cdef class PacketRows:
+    cdef public dict columns
+    cdef public int n
+    cdef unsigned int[::1] ack
+    cdef unsigned int[::1] ack_high
+    cdef unsigned int[::1] ack_low
+    cdef signed char[::1] bounds
+    cdef long long[::1] caplen
+    cdef unsigned short[::1] capture
+    cdef long long[::1] conn_id
+    cdef signed char[::1] ctstate
+    cdef signed char[::1] direction
+    cdef unsigned short[::1] dport
+    cdef unsigned char[::1] dst
+    cdef short[::1] flags
+    cdef long long[::1] frame
+    cdef long long[::1] length
+    cdef long long[::1] margin
+    cdef long long[::1] offset
+    cdef long long[::1] packet
+    cdef short[::1] proto
+    cdef short[::1] reason
+    cdef signed char[::1] refreshed
+    cdef unsigned int[::1] seq
+    cdef unsigned int[::1] seq_end
+    cdef unsigned int[::1] seq_high
+    cdef unsigned int[::1] seq_low
+    cdef unsigned short[::1] sport
+    cdef unsigned char[::1] src
+    cdef signed char[::1] state
+    cdef long long[::1] timeout
+    cdef long long[::1] ts
+    cdef long long[::1] tuple_conn_id
+    cdef long long[::1] wirelen
+
+
+cdef class RowSink(Sink):
+    cdef public object flush
+    cdef public TransitionRows transitions
+    cdef public ConnectionRows connections
+    cdef public PacketRows packets
+    cdef public list seconds
+
+    @cython.locals(r=TransitionRows, i=int, shift=int)
+    cpdef int transition(self, Change change) except -1
+
+    @cython.locals(r=ConnectionRows, i=int)
+    cpdef int connection(self, Entry e, int why, long long end_ts, long long left) except -1
+
+    @cython.locals(r=PacketRows, i=int, e=Entry, left=cython.longlong)
+    cpdef int packet(self, Packet p, Packet w, int reason, Entry tuple_entry, long long now) except -1
+
+    @cython.locals(r=PacketRows)
+    cdef int addresses(self, Packet p, int i) except -1
+
+
+cdef int state_code(Entry e) noexcept
+cdef int put64(unsigned char[::1] b, int o, unsigned long long value) except -1

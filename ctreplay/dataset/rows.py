@@ -1,0 +1,386 @@
+"""Column buffers: what the tracker decides, a row at a time, in C arrays that Arrow takes over without a copy."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable
+from typing import Any
+
+from ctreplay.packet import Packet
+from ctreplay.tracker.entry import Entry
+from ctreplay.tracker.occupancy import Occupancy
+from ctreplay.tracker.sink import Change, Sink
+
+_SECOND = 1_000_000_000
+_CAPACITY = 65536
+_TCP = 6
+_SCTP = 132
+
+# called with (table, columns, rows) when a batch is full
+Flush = Callable[[str, dict[str, Any], int], None]
+
+
+def _zeros(code: str, count: int) -> Any:
+    return array(code, bytes(array(code).itemsize * count))
+
+
+class TransitionRows:
+    """Columns of transitions.parquet in numbers."""
+
+    __slots__ = (
+        "columns", "conn_id", "direction", "event", "marks", "n", "new_state", "new_status", "old_state", "old_status",
+        "packet", "timeout", "ts", "why",
+    )  # fmt: skip
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Fresh buffers; those handed over belong to Arrow now."""
+        n = _CAPACITY
+        c: dict[str, Any] = {name: _zeros("q", n) for name in ("ts", "packet", "conn_id", "timeout")}
+        c.update({name: _zeros("b", n) for name in ("event", "direction", "old_state", "new_state", "marks", "why")})
+        c.update({name: _zeros("I", n) for name in ("old_status", "new_status")})
+        self.columns = c
+        self.n = 0
+        self.ts = c["ts"]
+        self.packet = c["packet"]
+        self.conn_id = c["conn_id"]
+        self.timeout = c["timeout"]
+        self.event = c["event"]
+        self.direction = c["direction"]
+        self.old_state = c["old_state"]
+        self.new_state = c["new_state"]
+        self.marks = c["marks"]
+        self.why = c["why"]
+        self.old_status = c["old_status"]
+        self.new_status = c["new_status"]
+
+
+class ConnectionRows:
+    """Columns of connections.parquet in numbers; `extra` holds helper and master of the few rows that have one."""
+
+    __slots__ = (
+        "columns", "conn_id", "dport", "dst", "end_ts", "extra", "family", "first_ts", "last_packet", "last_ts", "left",
+        "mark", "midstream", "n", "orig_bytes", "orig_packets", "proto", "rdport", "reply_bytes", "reply_packets",
+        "rsport", "sport", "src", "state", "status", "why", "zone",
+    )  # fmt: skip
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Fresh buffers."""
+        n = _CAPACITY
+        c: dict[str, Any] = {
+            name: _zeros("q", n)
+            for name in (
+                "conn_id", "orig_packets", "orig_bytes", "reply_packets", "reply_bytes", "first_ts", "last_ts",
+                "end_ts", "last_packet", "left",
+            )
+        }  # fmt: skip
+        c.update({name: _zeros("H", n) for name in ("sport", "dport", "rsport", "rdport", "zone")})
+        c.update({name: _zeros("b", n) for name in ("family", "state", "why", "midstream")})
+        c.update({name: _zeros("I", n) for name in ("status", "mark")})
+        c["proto"] = _zeros("B", n)
+        c["src"] = bytearray(16 * n)
+        c["dst"] = bytearray(16 * n)
+        self.extra: dict[int, Any] = {}
+        c["extra"] = self.extra
+        self.columns = c
+        self.n = 0
+        self.conn_id = c["conn_id"]
+        self.orig_packets = c["orig_packets"]
+        self.orig_bytes = c["orig_bytes"]
+        self.reply_packets = c["reply_packets"]
+        self.reply_bytes = c["reply_bytes"]
+        self.first_ts = c["first_ts"]
+        self.last_ts = c["last_ts"]
+        self.end_ts = c["end_ts"]
+        self.last_packet = c["last_packet"]
+        self.left = c["left"]
+        self.sport = c["sport"]
+        self.dport = c["dport"]
+        self.rsport = c["rsport"]
+        self.rdport = c["rdport"]
+        self.zone = c["zone"]
+        self.family = c["family"]
+        self.state = c["state"]
+        self.why = c["why"]
+        self.midstream = c["midstream"]
+        self.status = c["status"]
+        self.mark = c["mark"]
+        self.proto = c["proto"]
+        self.src = c["src"]
+        self.dst = c["dst"]
+
+
+class PacketRows:
+    """Columns of packets.parquet in numbers."""
+
+    __slots__ = (
+        "ack", "ack_high", "ack_low", "bounds", "caplen", "capture", "columns", "conn_id", "ctstate", "direction",
+        "dport", "dst", "flags", "frame", "length", "margin", "n", "offset", "packet", "proto", "reason", "refreshed",
+        "seq", "seq_end", "seq_high", "seq_low", "sport", "src", "state", "timeout", "ts", "tuple_conn_id", "wirelen",
+    )  # fmt: skip
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Fresh buffers."""
+        n = _CAPACITY
+        c: dict[str, Any] = {
+            name: _zeros("q", n)
+            for name in (
+                "packet", "ts", "frame", "offset", "caplen", "wirelen", "conn_id", "tuple_conn_id", "timeout", "margin",
+                "length",
+            )
+        }  # fmt: skip
+        c.update(
+            {
+                name: _zeros("I", n)
+                for name in ("seq", "ack", "seq_end", "seq_low", "seq_high", "ack_low", "ack_high")
+            }
+        )
+        c.update({name: _zeros("b", n) for name in ("direction", "ctstate", "state", "refreshed", "bounds")})
+        c.update({name: _zeros("h", n) for name in ("reason", "flags", "proto")})
+        c.update({name: _zeros("H", n) for name in ("capture", "sport", "dport")})
+        c["src"] = bytearray(16 * n)
+        c["dst"] = bytearray(16 * n)
+        self.columns = c
+        self.n = 0
+        self.packet = c["packet"]
+        self.ts = c["ts"]
+        self.frame = c["frame"]
+        self.offset = c["offset"]
+        self.caplen = c["caplen"]
+        self.wirelen = c["wirelen"]
+        self.conn_id = c["conn_id"]
+        self.tuple_conn_id = c["tuple_conn_id"]
+        self.timeout = c["timeout"]
+        self.margin = c["margin"]
+        self.length = c["length"]
+        self.seq = c["seq"]
+        self.ack = c["ack"]
+        self.seq_end = c["seq_end"]
+        self.seq_low = c["seq_low"]
+        self.seq_high = c["seq_high"]
+        self.ack_low = c["ack_low"]
+        self.ack_high = c["ack_high"]
+        self.direction = c["direction"]
+        self.ctstate = c["ctstate"]
+        self.state = c["state"]
+        self.refreshed = c["refreshed"]
+        self.bounds = c["bounds"]
+        self.reason = c["reason"]
+        self.flags = c["flags"]
+        self.proto = c["proto"]
+        self.capture = c["capture"]
+        self.sport = c["sport"]
+        self.dport = c["dport"]
+        self.src = c["src"]
+        self.dst = c["dst"]
+
+
+class RowSink(Sink):
+    """Turns what the tracker reports into rows; `flush` is called with each full batch and, by `finish`, the rest."""
+
+    __slots__ = ("connections", "flush", "packets", "seconds", "transitions")
+
+    def __init__(self, flush: Flush) -> None:
+        self.flush = flush
+        self.transitions = TransitionRows()
+        self.connections = ConnectionRows()
+        self.packets = PacketRows()
+        self.seconds: list[tuple[int, ...]] = []
+
+    def transition(self, change: Change) -> int:
+        """A row of transitions."""
+        r = self.transitions
+        i = r.n
+        r.ts[i] = change.ts
+        r.packet[i] = change.packet
+        r.conn_id[i] = change.entry.conn_id  # type: ignore[union-attr]
+        r.event[i] = change.event
+        r.direction[i] = change.direction
+        # SCTP states follow the ten of TCP
+        shift = 10 if change.entry.proto == _SCTP else 0  # type: ignore[union-attr]
+        r.old_state[i] = change.old_state + shift if change.old_state >= 0 else -1
+        r.new_state[i] = change.new_state + shift if change.new_state >= 0 else -1
+        r.old_status[i] = change.old_status
+        r.new_status[i] = change.new_status
+        r.marks[i] = change.marks & 0x7F
+        r.timeout[i] = change.timeout // _SECOND if change.timeout >= 0 else -1
+        r.why[i] = change.why
+        r.n = i + 1
+        if r.n == _CAPACITY:
+            self.flush("transitions", r.columns, r.n)
+            r.reset()
+        return 0
+
+    def connection(self, e: Entry, why: int, end_ts: int, left: int) -> int:
+        """A row of connections."""
+        r = self.connections
+        i = r.n
+        r.conn_id[i] = e.conn_id
+        r.family[i] = e.family
+        r.proto[i] = e.proto
+        r.zone[i] = e.zone
+        put64(r.src, 16 * i, e.src_hi)
+        put64(r.src, 16 * i + 8, e.src_lo)
+        put64(r.dst, 16 * i, e.dst_hi)
+        put64(r.dst, 16 * i + 8, e.dst_lo)
+        r.sport[i] = e.sport
+        r.dport[i] = e.dport
+        r.rsport[i] = e.rsport
+        r.rdport[i] = e.rdport
+        r.orig_packets[i] = e.orig_packets
+        r.orig_bytes[i] = e.orig_bytes
+        r.reply_packets[i] = e.reply_packets
+        r.reply_bytes[i] = e.reply_bytes
+        r.first_ts[i] = e.first_ts
+        r.last_ts[i] = e.last_ts
+        r.end_ts[i] = end_ts
+        r.last_packet[i] = e.last_packet
+        r.state[i] = state_code(e)
+        r.status[i] = e.status
+        r.why[i] = why
+        r.left[i] = left // _SECOND if left >= 0 else -1
+        r.mark[i] = e.mark
+        r.midstream[i] = e.midstream
+        if e.ext is not None:
+            r.extra[i] = e.ext
+        r.n = i + 1
+        if r.n == _CAPACITY:
+            self.flush("connections", r.columns, r.n)
+            r.reset()
+        return 0
+
+    def second(self, o: Occupancy) -> int:
+        """A row of occupancy."""
+        self.seconds.append(
+            (
+                o.second, o.packets, o.entries, o.peak, o.inserts, o.destroys, o.early_drops, o.full_drops, o.assured,
+                o.unreplied, *o.counts(),
+            )
+        )  # fmt: skip
+        if len(self.seconds) == _CAPACITY:
+            self.flush("occupancy", {"rows": self.seconds}, len(self.seconds))
+            self.seconds = []
+        return 0
+
+    def packet(self, p: Packet, w: Packet | None, reason: int, tuple_entry: Entry | None, now: int) -> int:
+        """A row of packets: frame `p`, tracked as `w` (None: not tracked)."""
+        r = self.packets
+        i = r.n
+        r.packet[i] = p.number
+        r.ts[i] = p.ts
+        r.capture[i] = p.capture
+        r.frame[i] = p.frame
+        r.offset[i] = p.offset
+        r.caplen[i] = p.caplen
+        r.wirelen[i] = p.wirelen
+        r.reason[i] = reason
+        if w is None:
+            r.conn_id[i] = 0
+            r.tuple_conn_id[i] = 0
+            r.direction[i] = -1
+            r.ctstate[i] = 0
+            r.state[i] = -1
+            r.timeout[i] = -1
+            r.refreshed[i] = -1
+            r.flags[i] = -1
+            r.bounds[i] = 0
+            r.margin[i] = 0
+            if p.family:
+                self.addresses(p, i)
+            else:
+                r.proto[i] = -1
+            r.length[i] = p.l3_len if p.family else -1
+        else:
+            e = w.entry
+            if e is not None:
+                r.conn_id[i] = e.conn_id
+                r.direction[i] = w.direction
+                r.state[i] = state_code(e)
+                left = e.deadline - now
+                r.timeout[i] = left // _SECOND if left > 0 else 0
+                r.refreshed[i] = w.refreshed
+            else:
+                r.conn_id[i] = 0
+                r.direction[i] = -1
+                r.state[i] = -1
+                r.timeout[i] = -1
+                r.refreshed[i] = -1
+            r.tuple_conn_id[i] = tuple_entry.conn_id if tuple_entry is not None else 0
+            r.ctstate[i] = w.ctstate
+            if w.proto == _TCP and w.l4_len >= 20 and not w.l4_fault:
+                r.flags[i] = w.flags
+                r.seq[i] = w.seq
+                r.ack[i] = w.ack
+                r.seq_end[i] = w.seg_end
+            else:
+                r.flags[i] = -1
+            r.bounds[i] = w.bounds
+            if w.bounds:
+                r.seq_low[i] = w.bound_seq_low
+                r.seq_high[i] = w.bound_seq_high
+                r.ack_low[i] = w.bound_ack_low
+                r.ack_high[i] = w.bound_ack_high
+            r.margin[i] = w.margin
+            self.addresses(w, i)
+            r.length[i] = w.l3_len
+        r.n = i + 1
+        if r.n == _CAPACITY:
+            self.flush("packets", r.columns, r.n)
+            r.reset()
+        return 0
+
+    def addresses(self, p: Packet, i: int) -> int:
+        """Protocol, addresses and ports of row `i`."""
+        r = self.packets
+        r.proto[i] = p.proto
+        put64(r.src, 16 * i, p.src_hi)
+        put64(r.src, 16 * i + 8, p.src_lo)
+        put64(r.dst, 16 * i, p.dst_hi)
+        put64(r.dst, 16 * i + 8, p.dst_lo)
+        r.sport[i] = p.sport
+        r.dport[i] = p.dport
+        return 0
+
+    def finish(self) -> None:
+        """Hand over what is left."""
+        for table, rows in (
+            ("transitions", self.transitions),
+            ("connections", self.connections),
+            ("packets", self.packets),
+        ):
+            if rows.n:  # type: ignore[attr-defined]
+                self.flush(table, rows.columns, rows.n)  # type: ignore[attr-defined]
+                rows.reset()  # type: ignore[attr-defined]
+        if self.seconds:
+            self.flush("occupancy", {"rows": self.seconds}, len(self.seconds))
+            self.seconds = []
+
+
+def state_code(e: Entry) -> int:
+    """Index into `codes.STATES`, -1 for a protocol without states."""
+    if e.proto == _TCP:
+        return e.state
+    if e.proto == _SCTP:
+        return 10 + e.state
+    return -1
+
+
+def put64(b: bytearray, o: int, value: int) -> int:
+    """Eight bytes at `o`, big endian."""
+    b[o] = value >> 56 & 255
+    b[o + 1] = value >> 48 & 255
+    b[o + 2] = value >> 40 & 255
+    b[o + 3] = value >> 32 & 255
+    b[o + 4] = value >> 24 & 255
+    b[o + 5] = value >> 16 & 255
+    b[o + 6] = value >> 8 & 255
+    b[o + 7] = value & 255
+    return 0

@@ -1,0 +1,59 @@
+cimport cython
+
+from ctreplay.packet cimport Packet
+
+cdef int _OK
+cdef int _IP_VERSION
+cdef int _IP_HEADER
+cdef int _IP_LENGTH
+cdef int _L4_NOT_FOUND
+cdef int _TUPLE_MISSING
+cdef int _GRE_NOT_PPP
+cdef unsigned long long _V4_MAPPED
+cdef int _U16
+cdef int _TCP
+cdef int _UDP
+cdef int _ICMP
+cdef int _ICMPV6
+cdef int _SCTP
+cdef int _UDPLITE
+cdef int _GRE
+cdef int _GRE_PPP
+cdef int _MAX_PADDED
+
+
+@cython.final
+cdef class Network:
+    cdef public object scratch
+    cdef public Packet padded
+    cdef public Packet whole
+
+    @cython.locals(left=int, version=int, fault=int)
+    cpdef int parse(self, Packet pkt) except -1
+
+    @cython.locals(b="const unsigned char[::1]", o=int, ihl=int, total=int, fragment=int)
+    cdef int ipv4(self, Packet pkt, int left) except -1
+
+    @cython.locals(b="const unsigned char[::1]", o=int, payload=int, nxt=int, total=int)
+    cdef int ipv6(self, Packet pkt, int left) except -1
+
+    @cython.locals(b="const unsigned char[::1]", word=int, size=int)
+    cdef int chain(self, Packet pkt, int nxt, int o, int end) except -1
+
+    @cython.locals(proto=int)
+    cdef bint needs_padding(self, Packet pkt) except -1
+
+    @cython.locals(total=int, begin=int, i=int, whole=Packet, source="const unsigned char[::1]", target="unsigned char[::1]")
+    cdef Packet pad(self, Packet pkt, int left)
+
+    @cython.locals(b="const unsigned char[::1]", end=int)
+    cpdef int quoted(self, Packet inner, Packet outer, int o) except -1
+
+    @cython.locals(b="const unsigned char[::1]", o=int, cap=int, proto=int)
+    cpdef int transport(self, Packet pkt) except -1
+
+
+cdef unsigned int be32(const unsigned char[::1] b, int o) except? 77
+
+@cython.locals(high="unsigned long long")
+cdef unsigned long long be64(const unsigned char[::1] b, int o) except? 77

@@ -1,0 +1,308 @@
+"""IP and transport headers into a `Packet`: the compiled fast lane.
+
+Lengths come from the IP headers. Bytes that the capture cut off but the IP length promises read as zero, as they would
+if the packet arrived padded. Every read is behind one length check for its header.
+"""
+
+from __future__ import annotations
+
+from ctreplay import reasons
+from ctreplay.packet import Packet
+
+_OK = 0
+_IP_VERSION = reasons.CODES["ip_version"]
+_IP_HEADER = reasons.CODES["ip_header"]
+_IP_LENGTH = reasons.CODES["ip_length"]
+_L4_NOT_FOUND = reasons.CODES["l4_not_found"]
+_TUPLE_MISSING = reasons.CODES["tuple_missing"]
+_GRE_NOT_PPP = reasons.CODES["gre_not_ppp"]
+_V4_MAPPED = 0x0000FFFF00000000
+_U16 = 0xFFFF
+_TCP = 6
+_UDP = 17
+_ICMP = 1
+_ICMPV6 = 58
+_SCTP = 132
+_UDPLITE = 136
+_GRE = 47
+_GRE_PPP = 0x880B
+_MAX_PADDED = 65535 + 40
+
+
+class Network:
+    """Reads IP headers. `parse` wants `pkt.l3` set to where the IP header begins; 0 or a reason is returned.
+
+    When the capture cut a packet so short that headers are missing, `parse` answers on a padded copy: `whole` then is
+    that packet and must be used instead of the one given.
+    """
+
+    __slots__ = ("padded", "scratch", "whole")
+
+    def __init__(self) -> None:
+        self.scratch = bytearray(_MAX_PADDED)
+        self.padded = Packet()
+        self.padded.buf = self.scratch
+        self.whole = self.padded
+
+    def parse(self, pkt: Packet) -> int:
+        """Decode network and transport headers; `self.whole` is the packet to track."""
+        self.whole = pkt
+        left = pkt.start + pkt.caplen - pkt.l3
+        if left < 1:
+            return _IP_HEADER
+        version = pkt.buf[pkt.l3] >> 4
+        if version == 4:
+            fault = self.ipv4(pkt, left)
+        elif version == 6:
+            fault = self.ipv6(pkt, left)
+        else:
+            return _IP_VERSION
+        if fault != 0:
+            return fault
+        if pkt.cut and self.needs_padding(pkt):
+            pkt = self.pad(pkt, left)
+            self.whole = pkt
+            if version == 4:
+                self.ipv4(pkt, pkt.l3_len)
+            else:
+                self.ipv6(pkt, pkt.l3_len)
+        if pkt.frag == 0:
+            self.transport(pkt)
+        return _OK
+
+    def ipv4(self, pkt: Packet, left: int) -> int:
+        """RFC 791 header; `left` captured bytes from `pkt.l3` on."""
+        b = pkt.buf
+        o = pkt.l3
+        if left < 20:
+            return _IP_HEADER
+        ihl = (b[o] & 15) << 2
+        if ihl < 20 or left < ihl:
+            return _IP_HEADER
+        total = b[o + 2] << 8 | b[o + 3]
+        pkt.proto = b[o + 9]
+        if total == 0 and pkt.proto == _TCP:
+            # segmentation offload leaves the length to the network card: take what was on the wire
+            total = _U16 & (pkt.wirelen - (o - pkt.start))
+        if total < ihl:
+            return _IP_LENGTH
+        pkt.family = 4
+        pkt.hop_limit = b[o + 8]
+        pkt.src_hi = 0
+        pkt.dst_hi = 0
+        pkt.src_lo = _V4_MAPPED | be32(b, o + 12)
+        pkt.dst_lo = _V4_MAPPED | be32(b, o + 16)
+        pkt.l3_len = total
+        pkt.cut = 1 if left < total else 0
+        pkt.l4 = o + ihl
+        pkt.l4_len = total - ihl
+        pkt.l4_cap = (left if left < total else total) - ihl
+        pkt.l4_fault = 0
+        fragment = b[o + 6] << 8 | b[o + 7]
+        if fragment & 0x3FFF:
+            pkt.frag = 1
+            pkt.frag_off = (fragment & 0x1FFF) << 3
+            pkt.frag_more = fragment >> 13 & 1
+            pkt.frag_id = b[o + 4] << 8 | b[o + 5]
+        else:
+            pkt.frag = 0
+        return _OK
+
+    def ipv6(self, pkt: Packet, left: int) -> int:
+        """RFC 8200 header and the chain of extension headers; `left` captured bytes from `pkt.l3` on."""
+        b = pkt.buf
+        o = pkt.l3
+        if left < 40:
+            return _IP_HEADER
+        payload = b[o + 4] << 8 | b[o + 5]
+        nxt = b[o + 6]
+        if payload == 0 and (nxt == _TCP or nxt == _UDP):
+            payload = pkt.wirelen - (o - pkt.start) - 40
+            if payload < 0 or payload > _U16:
+                payload = 0
+        pkt.family = 6
+        pkt.hop_limit = b[o + 7]
+        pkt.src_hi = be64(b, o + 8)
+        pkt.src_lo = be64(b, o + 16)
+        pkt.dst_hi = be64(b, o + 24)
+        pkt.dst_lo = be64(b, o + 32)
+        total = 40 + payload
+        pkt.l3_len = total
+        pkt.cut = 1 if left < total else 0
+        pkt.frag = 0
+        return self.chain(pkt, nxt, o + 40, o + (left if left < total else total))
+
+    def chain(self, pkt: Packet, nxt: int, o: int, end: int) -> int:
+        """Walk extension headers from `o` (type `nxt`) to the transport header (ipv6_skip_exthdr).
+
+        `end` is where the captured bytes of the packet end. The first fragment header that is not atomic marks the
+        packet as a fragment; `frag_pos` is where it stands, so that reassembly can take it out.
+        """
+        b = pkt.buf
+        pkt.l4_fault = 0
+        while True:
+            if nxt == 44:
+                if end - o < 8:
+                    pkt.l4_fault = _L4_NOT_FOUND
+                    break
+                word = b[o + 2] << 8 | b[o + 3]
+                if pkt.frag == 0:
+                    pkt.frag = 1
+                    pkt.frag_pos = o
+                    pkt.frag_off = word & 0xFFF8
+                    pkt.frag_more = word & 1
+                    pkt.frag_id = be32(b, o + 4)
+                if word & 0xFFF8:
+                    pkt.l4_fault = _L4_NOT_FOUND
+                    break
+                nxt = b[o]
+                o += 8
+            elif nxt == 0 or nxt == 43 or nxt == 60 or nxt == 51:
+                if end - o < 2:
+                    pkt.l4_fault = _L4_NOT_FOUND
+                    break
+                if nxt == 51:
+                    size = (b[o + 1] + 2) << 2
+                else:
+                    size = (b[o + 1] + 1) << 3
+                nxt = b[o]
+                o += size
+            else:
+                if nxt == 59:
+                    pkt.l4_fault = _L4_NOT_FOUND
+                break
+        if o > end:
+            pkt.l4_fault = _L4_NOT_FOUND
+            o = end
+        pkt.proto = nxt
+        pkt.l4 = o
+        pkt.l4_len = pkt.l3 + pkt.l3_len - o
+        pkt.l4_cap = end - o
+        return _OK
+
+    def needs_padding(self, pkt: Packet) -> bool:
+        """Whether a packet cut by the snap length lacks bytes that its tracker looks at."""
+        if pkt.frag or pkt.l4_fault:
+            return True
+        proto = pkt.proto
+        if proto == _TCP:
+            return pkt.l4_cap < 20 or pkt.l4_cap < (pkt.buf[pkt.l4 + 12] >> 4) << 2
+        if proto == _UDP or proto == _UDPLITE or proto == _GRE:
+            return pkt.l4_cap < 8
+        return proto == _SCTP or proto == _ICMP or proto == _ICMPV6
+
+    def pad(self, pkt: Packet, left: int) -> Packet:
+        """A copy of the packet, filled with zeros up to its IP length."""
+        whole = self.padded
+        whole.copy_record(pkt)
+        total = pkt.l3_len
+        source = pkt.buf
+        target = whole.buf = self.scratch
+        begin = pkt.l3
+        for i in range(left):
+            target[i] = source[begin + i]
+        for i in range(left, total):
+            target[i] = 0
+        whole.start = 0
+        whole.caplen = total
+        whole.wirelen = total
+        whole.l3 = 0
+        # offload lengths were settled above; the copy carries them
+        if pkt.family == 4:
+            target[2] = total >> 8
+            target[3] = total & 255
+        else:
+            target[4] = (total - 40) >> 8
+            target[5] = (total - 40) & 255
+        whole.l3_len = total
+        return whole
+
+    def quoted(self, inner: Packet, outer: Packet, o: int) -> int:
+        """The packet that an ICMP error quotes at `o`, as far as its tuple: `inner.l4_fault` or `tuple_fault` if not.
+
+        Neither version nor length fields of the quoted header are looked at, as in the kernel.
+        """
+        b = outer.buf
+        end = outer.l4 + outer.l4_len
+        inner.buf = b
+        inner.family = outer.family
+        inner.zone = outer.zone
+        inner.frag = 0
+        inner.l3 = o
+        inner.l3_len = end - o
+        inner.l4_fault = _L4_NOT_FOUND
+        if outer.family == 4:
+            if end - o < 20 or (b[o + 6] << 8 | b[o + 7]) & 0x1FFF:
+                return _OK
+            inner.proto = b[o + 9]
+            inner.src_hi = 0
+            inner.dst_hi = 0
+            inner.src_lo = _V4_MAPPED | be32(b, o + 12)
+            inner.dst_lo = _V4_MAPPED | be32(b, o + 16)
+            inner.l4 = o + ((b[o] & 15) << 2)
+            if inner.l4 > end:
+                return _OK
+            inner.l4_cap = end - inner.l4
+            inner.l4_fault = 0
+        else:
+            if end - o < 40:
+                return _OK
+            inner.src_hi = be64(b, o + 8)
+            inner.src_lo = be64(b, o + 16)
+            inner.dst_hi = be64(b, o + 24)
+            inner.dst_lo = be64(b, o + 32)
+            self.chain(inner, b[o + 6], o + 40, end)
+        return self.transport(inner)
+
+    def transport(self, pkt: Packet) -> int:
+        """The tuple's transport parts and, for TCP, the fields that tracking reads (nf_ct_get_tuple)."""
+        pkt.tuple_fault = 0
+        pkt.sport = 0
+        pkt.dport = 0
+        pkt.flags = 0
+        if pkt.l4_fault:
+            return _OK
+        b = pkt.buf
+        o = pkt.l4
+        cap = pkt.l4_cap
+        proto = pkt.proto
+        if proto == _TCP:
+            if cap >= 20:
+                pkt.sport = b[o] << 8 | b[o + 1]
+                pkt.dport = b[o + 2] << 8 | b[o + 3]
+                pkt.seq = be32(b, o + 4)
+                pkt.ack = be32(b, o + 8)
+                pkt.doff = (b[o + 12] >> 4) << 2
+                pkt.flags = b[o + 13]
+                pkt.window = b[o + 14] << 8 | b[o + 15]
+                return _OK
+            pkt.doff = 0
+        if proto == _TCP or proto == _UDP or proto == _SCTP or proto == _UDPLITE:
+            if cap < 4:
+                pkt.tuple_fault = _TUPLE_MISSING
+            else:
+                pkt.sport = b[o] << 8 | b[o + 1]
+                pkt.dport = b[o + 2] << 8 | b[o + 3]
+        elif proto == _ICMP or proto == _ICMPV6:
+            if cap < 8:
+                pkt.tuple_fault = _TUPLE_MISSING
+            else:
+                pkt.sport = b[o + 4] << 8 | b[o + 5]
+                pkt.dport = b[o] << 8 | b[o + 1]
+        elif proto == _GRE and cap >= 4 and b[o + 1] & 7 == 1 and cap >= 8:
+            if (b[o + 2] << 8 | b[o + 3]) == _GRE_PPP:
+                pkt.dport = b[o + 6] << 8 | b[o + 7]
+            else:
+                pkt.tuple_fault = _GRE_NOT_PPP
+        return _OK
+
+
+def be32(b: memoryview, o: int) -> int:
+    """Four bytes at `o`, big endian."""
+    return b[o] << 24 | b[o + 1] << 16 | b[o + 2] << 8 | b[o + 3]
+
+
+def be64(b: memoryview, o: int) -> int:
+    """Eight bytes at `o`, big endian."""
+    high = be32(b, o)
+    return high << 32 | be32(b, o + 4)

@@ -1,0 +1,133 @@
+"""The hot loop: a record, its headers, its verdict, its rows."""
+
+from __future__ import annotations
+
+from ctreplay import reasons
+from ctreplay.capture.record import Source
+from ctreplay.dataset.rows import RowSink
+from ctreplay.decode.checksum import Checksum
+from ctreplay.decode.link import Link
+from ctreplay.decode.network import Network
+from ctreplay.packet import Packet
+from ctreplay.quality import Quality
+from ctreplay.tracker import defrag
+from ctreplay.tracker.settings import Settings
+from ctreplay.tracker.tracker import Tracker
+
+_U16 = 0xFFFF
+_COMPLETE = defrag.COMPLETE
+_PASS_ON = defrag.PASS_ON
+_IP_CHECKSUM = reasons.CODES["ip_checksum"]
+_ESTABLISHED = 2
+_NEW = 1
+PACKETS_NONE = 0
+PACKETS_NOTABLE = 1
+PACKETS_ALL = 2
+
+
+class Engine:
+    """Runs records from a `Source` through decode and tracker into a `RowSink`.
+
+    `level` says which packets get a row: 0 none, 1 notable, 2 all.
+    """
+
+    __slots__ = (
+        "checksum", "defrag", "fragment_reason", "fragments", "late", "level", "link", "network", "packet", "quality",
+        "reassembled", "s", "sink", "tracker", "whole",
+    )  # fmt: skip
+
+    def __init__(self, settings: Settings, sink: RowSink, level: int) -> None:
+        self.s = settings
+        self.sink = sink
+        self.level = level
+        self.network = Network()
+        self.link = Link()
+        self.checksum = Checksum()
+        self.tracker = Tracker(settings, sink, self.network, self.checksum)
+        self.defrag = defrag.Defrag(settings)
+        self.quality = Quality(self.checksum)
+        self.packet = Packet()
+        self.whole = Packet()
+        self.fragment_reason = 0
+        self.fragments = 0
+        self.reassembled = 0
+        self.late = 0
+
+    def run(self, source: Source, limit: int) -> int:
+        """Work through at most `limit` records; how many there were (fewer than `limit`: the source has ended)."""
+        p = self.packet
+        tracker = self.tracker
+        done = 0
+        while done < limit:
+            if not source.advance(p):
+                break
+            done += 1
+            if p.ts < tracker.now and tracker.started:
+                self.late += 1
+            else:
+                tracker.advance(p.ts)
+            p.family = 0
+            fault = self.link.find(p)
+            if fault == 0:
+                fault = self.network.parse(p)
+            if fault:
+                self.quality.undecodable(p.capture, fault)
+                if self.level:
+                    self.sink.packet(p, None, fault, None, tracker.now)
+                continue
+            self.track(p, self.network.whole)
+        return done
+
+    def track(self, p: Packet, w: Packet) -> int:
+        """Defragment, verify, track and record one IP packet; `w` is `p` or its padded copy."""
+        tracker = self.tracker
+        if self.s.checksum and w.family == 4 and w.cut == 0 and not self.header_sum(w):
+            tracker.reason_counts[_IP_CHECKSUM] += 1
+            if self.level:
+                self.sink.packet(p, None, _IP_CHECKSUM, None, tracker.now)
+            return 0
+        self.quality.sample(p, w)
+        if w.frag:
+            w = self.fragment(p, w)
+            if w is None:
+                tracker.reason_counts[self.fragment_reason] += 1
+                if self.level == PACKETS_ALL:
+                    self.sink.packet(p, None, self.fragment_reason, None, tracker.now)
+                return 0
+        tracker.process(w)
+        if self.level == 2 or (
+            self.level == 1 and (w.reason or not (w.ctstate == _ESTABLISHED or w.ctstate == _NEW))
+        ):
+            self.sink.packet(p, w, w.reason if w.reason else w.note, tracker.tuple_entry, tracker.now)
+        return 0
+
+    def header_sum(self, w: Packet) -> bool:
+        """Whether the IPv4 header checksum is right."""
+        return self.checksum.total(w, w.l3, w.l4 - w.l3) == _U16
+
+    def fragment(self, p: Packet, w: Packet) -> Packet | None:
+        """The packet to track for a fragment: the datagram it completes, itself, or None while incomplete."""
+        self.fragments += 1
+        answer = self.defrag.add(w, self.tracker.now)
+        if answer == _PASS_ON:
+            w.frag = 0
+            self.network.transport(w)
+            return w
+        if answer != _COMPLETE:
+            self.fragment_reason = answer
+            return None
+        self.reassembled += 1
+        whole = self.whole
+        whole.copy_record(p)
+        datagram = self.defrag.datagram
+        whole.buf = datagram
+        whole.start = 0
+        whole.caplen = len(datagram)
+        whole.wirelen = whole.caplen
+        whole.l3 = 0
+        self.network.parse(whole)
+        if whole.frag:
+            # a further fragment header inside the datagram is only skipped
+            whole.frag = 0
+            self.network.transport(whole)
+        return whole

@@ -1,0 +1,234 @@
+"""A replay from captures to a dataset: what `ctreplay CAPTURE...` and `ctreplay.replay` do."""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from ctreplay import __version__, reasons
+from ctreplay.build import compiled
+from ctreplay.capture import OutOfOrder, open_captures
+from ctreplay.dataset import schema
+from ctreplay.dataset.rows import RowSink
+from ctreplay.dataset.writer import DatasetWriter
+from ctreplay.engine import PACKETS_ALL, PACKETS_NONE, PACKETS_NOTABLE, Engine
+from ctreplay.tracker import sysctl
+from ctreplay.tracker.settings import Settings
+
+LEVELS = {"none": PACKETS_NONE, "notable": PACKETS_NOTABLE, "all": PACKETS_ALL}
+_SLICE = 50_000
+
+Progress = Callable[[int, int | None, int], None]
+
+
+def default_target(paths: Sequence[str | os.PathLike[str]]) -> Path:
+    """`capture.ctreplay` beside the current folder's name of the first capture."""
+    first = os.fspath(paths[0])
+    if first == "-":
+        return Path("stdin.ctreplay")
+    name = Path(first).name or Path(first).resolve().name
+    for suffix in (".gz", ".zst", ".xz"):
+        name = name.removesuffix(suffix)
+    for suffix in (".pcapng", ".pcap", ".cap", ".dmp"):
+        if name.endswith(suffix):
+            name = name.removesuffix(suffix)
+            break
+    return Path(f"{name or 'captures'}.ctreplay")
+
+
+def replay_to(
+    paths: Sequence[str | os.PathLike[str]],
+    target: Path,
+    *,
+    sysctls: dict[str, int],
+    packets: str = "notable",
+    force: bool = False,
+    stdin: BinaryIO | None = None,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Replay into the folder `target` and return what run.json holds.
+
+    Raises CaptureError for inputs that are no captures, DatasetExists, SysctlError, OSError when the disk is full.
+    """
+    values = sysctl.defaults() | sysctls
+    settings = Settings(values)
+    began = time.time()
+    wall = time.perf_counter()
+    captures = open_captures(paths, stdin=stdin)
+    writer: DatasetWriter | None = None
+    collecting = gc.isenabled()
+    # entries refer to each other but never in cycles that outlive them: the collector would only walk them in vain
+    gc.disable()
+    try:
+        while True:
+            metadata = {
+                "ctreplay.schema_version": str(schema.VERSION),
+                "ctreplay.engine_version": __version__,
+                "ctreplay.kernel_model": schema.KERNEL_MODEL,
+                "ctreplay.sysctls": json.dumps(values),
+            }
+            writer = DatasetWriter(target, metadata, force)
+            sink = RowSink(writer.flush)
+            engine = Engine(settings, sink, LEVELS[packets])
+            try:
+                total = 0
+                while True:
+                    done = engine.run(captures, _SLICE)
+                    total += done
+                    if progress is not None:
+                        at, size = captures.progress()
+                        progress(at, size, total)
+                    if done < _SLICE:
+                        break
+                break
+            except OutOfOrder:
+                writer.abort()
+                captures.restart()
+        engine.tracker.finish()
+        sink.finish()
+        writer.drain()
+        writer.small("expectations", [])
+        writer.small("stats", stats_rows(engine, total))
+        facts = capture_rows(captures, engine)
+        writer.small("captures", facts)
+        run = {
+            "complete": not captures.damage,
+            "schema_version": schema.VERSION,
+            "engine_version": __version__,
+            "compiled": compiled(),
+            "kernel_model": schema.KERNEL_MODEL,
+            "started": began,
+            "wall_s": round(time.perf_counter() - wall, 3),
+            "packets": total,
+            "packets_level": packets,
+            "sysctls": values,
+            "sysctls_set": sysctls,
+            "late_packets": engine.late,
+            "peak_entries": engine.tracker.occupancy.peak_ever,
+            "peak_ts_ns": engine.tracker.occupancy.peak_ts,
+            "first_ts_ns": min((c.first_ts for c in captures.captures if c.packets), default=None),
+            "last_ts_ns": max((c.last_ts for c in captures.captures if c.packets), default=None),
+            "rows": writer.rows,
+            "inputs": [
+                {
+                    "path": one.path,
+                    "absolute_path": one.absolute_path,
+                    "size": one.size,
+                    "compression": one.compression,
+                    "sha256": one.sha256(),
+                }
+                for one in captures.inputs
+            ],
+            "damage": [
+                {
+                    "path": d.path,
+                    "frame": d.frame,
+                    "offset": d.offset,
+                    "what": d.what,
+                    "recovered": d.recovered,
+                    "skipped_bytes": d.skipped_bytes,
+                }
+                for d in captures.damage
+            ],
+            "skipped": [{"path": s.path, "why": s.why} for s in captures.skipped],
+        }
+        writer.commit(run)
+        writer = None
+        return run
+    finally:
+        if writer is not None:
+            writer.abort()
+        captures.close()
+        if collecting:
+            gc.enable()
+
+
+def stats_rows(engine: Engine, total: int) -> list[dict[str, Any]]:
+    """Counters: those of `conntrack -S` by their names, then ours, then a row for each reason met."""
+    tracker = engine.tracker
+    counts = tracker.reason_counts
+    rows = [
+        ("found", 0, "info", "hits of NAT uniqueness checks (conntrack -S)"),
+        ("invalid", tracker.n_invalid, "info", "INVALID packets, ICMP errors not counted (conntrack -S)"),
+        ("insert", 0, "info", "entries created by user space (conntrack -S)"),
+        ("insert_failed", 0, "info", "entries whose tuple was taken at confirmation (conntrack -S)"),
+        ("drop", tracker.n_dropped, "data_loss", "packets dropped because the table was full (conntrack -S)"),
+        ("early_drop", tracker.n_early_drop, "info", "entries evicted to make room (conntrack -S)"),
+        ("error", tracker.n_error, "info", "ICMP messages rejected before the lookup (conntrack -S)"),
+        ("search_restart", 0, "info", "lookups restarted by a resize (conntrack -S)"),
+        ("clash_resolve", 0, "info", "clashes resolved at confirmation (conntrack -S)"),
+        ("chaintoolong", 0, "info", "inserts refused by a long chain (conntrack -S)"),
+        ("packets", total, "info", "frames read"),
+        ("tracked", tracker.n_processed, "info", "whole IP packets that reached the tracker"),
+        ("fragments", engine.fragments, "info", "IP fragments"),
+        ("reassembled", engine.reassembled, "info", "datagrams put together from fragments"),
+        ("fragment_timeouts", engine.defrag.timeouts, "data_loss", "datagrams that were never completed"),
+        ("late", engine.late, "data_loss", "packets older than the clock, worked at the clock's time"),
+        ("undecodable", sum(engine.quality.undecodable_counts.values()), "info", "frames that are no readable IP packet"),
+    ]
+    found = [dict(zip(("name", "value", "severity", "description"), row, strict=True)) for row in rows]
+    per_reason: dict[int, int] = {number: counts[number] for number in range(len(reasons.NAMES)) if counts[number]}
+    for (_, reason), count in engine.quality.undecodable_counts.items():
+        per_reason[reason] = per_reason.get(reason, 0) + count
+    for number in sorted(per_reason):
+        found.append(
+            {
+                "name": f"reason.{reasons.NAMES[number]}",
+                "value": per_reason[number],
+                "severity": "data_loss" if reasons.CLASSES[number] in ("undecodable", "dropped") else "info",
+                "description": reasons.MEANINGS[number],
+            }
+        )
+    return found
+
+
+def capture_rows(captures: Any, engine: Engine) -> list[dict[str, Any]]:
+    """captures.parquet: facts of the reader, and what decode learned."""
+    quality = engine.quality
+    found = []
+    for facts in captures.captures:
+        number = facts.index
+        by_reason = {
+            reasons.NAMES[reason]: count
+            for (capture, reason), count in sorted(quality.undecodable_counts.items())
+            if capture == number
+        }
+        damage = [str(d) for d in captures.damage if d.path == facts.path]
+        found.append(
+            {
+                "capture": number,
+                "path": facts.path,
+                "format": f"{facts.format} {facts.version} {facts.byte_order}-endian",
+                "compression": facts.compression,
+                "interface": facts.interface_id,
+                "interface_name": facts.interface_name,
+                "linktype": facts.linktype,
+                "linktype_name": facts.linktype_name,
+                "snaplen": facts.snaplen,
+                "resolution": facts.resolution,
+                "packets": facts.packets,
+                "bytes": facts.captured_bytes,
+                "wire_bytes": facts.wire_bytes,
+                "first_ts": facts.first_ts,
+                "last_ts": facts.last_ts,
+                "reordered": facts.reordered,
+                "max_backstep_ns": facts.max_backstep_ns,
+                "truncated": facts.truncated,
+                "received": facts.kernel_received,
+                "kernel_drops": facts.kernel_drops,
+                "checksums_checked": quality.checked.get(number, 0),
+                "checksums_wrong": quality.wrong.get(number, 0),
+                "checksums_offloaded": quality.offloaded.get(number, 0),
+                "duplicates": quality.duplicates.get(number, 0),
+                "undecodable": sum(by_reason.values()),
+                "undecodable_by_reason": json.dumps(by_reason),
+                "damaged": bool(damage),
+                "damage": json.dumps(damage),
+            }
+        )
+    return found

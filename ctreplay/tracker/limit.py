@@ -1,0 +1,84 @@
+"""A bounded table: early drop and the garbage collector's help when it is full (spec section 7).
+
+Bucket placement is random in the kernel; here it is a fixed hash, so that a replay repeats. Only used when
+`nf_conntrack_max` is set.
+"""
+
+from __future__ import annotations
+
+import zlib
+
+from ctreplay.packet import Packet
+from ctreplay.tracker.entry import Entry
+from ctreplay.tracker.table import Table
+
+_SECOND = 1_000_000_000
+_ASSURED = 0x4
+_BUCKETS_TRIED = 8
+_HELP_ABOVE = 95
+_CLOSING = {6: (4, 5, 6, 7, 8), 132: (5, 6, 7)}
+
+
+class Limit:
+    """Keeps entries by the kernel's bucket of each of their two tuples."""
+
+    def __init__(self, maximum: int, buckets: int) -> None:
+        self.maximum = maximum
+        self.buckets = max(buckets, 1)
+        self.chains: dict[int, dict[int, Entry]] = {}
+        self.collect_at: int | None = None
+
+    def bucket(self, *parts: int) -> int:
+        """Where a tuple lives: a 32-bit hash scaled to the number of buckets."""
+        key = b"".join(part.to_bytes(8, "big") for part in parts)
+        return zlib.crc32(key) * self.buckets >> 32
+
+    def places(self, e: Entry) -> tuple[int, int]:
+        """Buckets of the original and the reply tuple."""
+        return (
+            self.bucket(e.src_hi, e.src_lo, e.dst_hi, e.dst_lo, e.sport, e.dport, e.proto, e.zone),
+            self.bucket(e.dst_hi, e.dst_lo, e.src_hi, e.src_lo, e.rsport, e.rdport, e.proto, e.zone),
+        )
+
+    def add(self, e: Entry) -> None:
+        """A confirmed entry."""
+        for place in self.places(e):
+            self.chains.setdefault(place, {})[e.conn_id] = e
+
+    def remove(self, e: Entry) -> None:
+        """A destroyed entry."""
+        for place in self.places(e):
+            chain = self.chains.get(place)
+            if chain is not None:
+                chain.pop(e.conn_id, None)
+                if not chain:
+                    del self.chains[place]
+
+    def victims(self, p: Packet, now: int) -> list[Entry]:
+        """Entries without ASSURED of the first bucket, of eight, that holds any."""
+        start = self.bucket(p.src_hi, p.src_lo, p.dst_hi, p.dst_lo, p.sport, p.dport, p.proto, p.zone)
+        for step in range(_BUCKETS_TRIED):
+            chain = self.chains.get((start + step) % self.buckets, {})
+            found = [e for e in chain.values() if not e.status & _ASSURED]
+            if found:
+                self.collect_at = None
+                return found
+        if self.collect_at is None:
+            # a refused packet asks the collector for help, which scans at its next turn, a second away at the least
+            self.collect_at = now + _SECOND
+        return []
+
+    def collect(self, table: Table, now: int) -> list[Entry]:
+        """What the helping collector destroys: not ASSURED or closing, until the table is below 95 %."""
+        if self.collect_at is None or now < self.collect_at:
+            return []
+        self.collect_at = None
+        target = self.maximum // 100 * _HELP_ABOVE
+        surplus = table.count - target + 1
+        found: list[Entry] = []
+        for e in table.entries():
+            if len(found) >= surplus:
+                break
+            if not e.status & _ASSURED or e.state in _CLOSING.get(e.proto, ()):
+                found.append(e)
+        return found

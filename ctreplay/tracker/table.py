@@ -1,0 +1,138 @@
+"""The connection table: a chained hash over both tuples of every entry.
+
+The hash is symmetric in the two endpoints, so an entry sits in one bucket and is found by either tuple there. It is
+keyed with a random seed, because an attacker chooses the traffic; no row depends on the seed.
+"""
+
+from __future__ import annotations
+
+import secrets
+
+from ctreplay.packet import Packet
+from ctreplay.tracker.entry import Entry
+
+_U32 = 0xFFFFFFFF
+_U64 = 0xFFFFFFFFFFFFFFFF
+_K1 = 0x9E3779B97F4A7C15
+_K2 = 0xC2B2AE3D27D4EB4F
+_K3 = 0x165667B19E3779F9
+_START = 1 << 16
+_ICMP = 1
+_ICMPV6 = 58
+
+
+class Table:
+    """`buckets` holds the newest entry of each chain; chains run through `Entry.next`."""
+
+    __slots__ = ("buckets", "count", "mask", "seed0", "seed1")
+
+    def __init__(self) -> None:
+        self.buckets: list[Entry | None] = [None] * _START
+        self.mask = _START - 1
+        self.count = 0
+        self.seed0 = secrets.randbits(64)
+        self.seed1 = secrets.randbits(64)
+
+    def hash_of(self, p: Packet) -> int:
+        """32-bit hash of the packet's tuple, equal for both directions."""
+        sport = p.sport
+        dport = p.dport
+        if p.proto == _ICMP or p.proto == _ICMPV6:
+            dport = sport
+        x = ((p.src_lo ^ self.seed0) * _K1) & _U64
+        x = ((x ^ x >> 29 ^ p.src_hi) + (self.seed1 ^ sport << 32)) & _U64
+        x = (x * _K2) & _U64
+        y = ((p.dst_lo ^ self.seed0) * _K1) & _U64
+        y = ((y ^ y >> 29 ^ p.dst_hi) + (self.seed1 ^ dport << 32)) & _U64
+        y = (y * _K2) & _U64
+        x ^= x >> 32
+        y ^= y >> 32
+        x = ((x + y) ^ p.proto) & _U64
+        x = (x * _K3) & _U64
+        return x >> 32 & _U32
+
+    def find(self, p: Packet) -> Entry | None:
+        """The live entry with the packet's tuple (`p.direction` tells which one), or None. Sets `p.hash`."""
+        p.hash = self.hash_of(p)
+        e = self.buckets[p.hash & self.mask]
+        while e is not None:
+            if e.hash == p.hash and e.proto == p.proto:
+                if (
+                    e.src_lo == p.src_lo
+                    and e.dst_lo == p.dst_lo
+                    and e.sport == p.sport
+                    and e.dport == p.dport
+                    and e.src_hi == p.src_hi
+                    and e.dst_hi == p.dst_hi
+                    and e.family == p.family
+                    and e.zone == p.zone
+                ):
+                    p.direction = 0
+                    return e
+                if (
+                    e.src_lo == p.dst_lo
+                    and e.dst_lo == p.src_lo
+                    and e.rsport == p.sport
+                    and e.rdport == p.dport
+                    and e.src_hi == p.dst_hi
+                    and e.dst_hi == p.src_hi
+                    and e.family == p.family
+                    and e.zone == p.zone
+                ):
+                    p.direction = 1
+                    return e
+            e = e.next
+        return None
+
+    def insert(self, e: Entry) -> int:
+        """Put a new entry at the head of its chain."""
+        i = e.hash & self.mask
+        e.next = self.buckets[i]
+        self.buckets[i] = e
+        self.count += 1
+        if self.count > self.mask:
+            self.grow()
+        return 0
+
+    def remove(self, e: Entry) -> int:
+        """Take an entry out of its chain."""
+        i = e.hash & self.mask
+        walk = self.buckets[i]
+        if walk is e:
+            self.buckets[i] = e.next
+        else:
+            while walk.next is not e:  # type: ignore[union-attr]
+                walk = walk.next  # type: ignore[union-attr]
+            walk.next = e.next  # type: ignore[union-attr]
+        e.next = None
+        self.count -= 1
+        return 0
+
+    def grow(self) -> int:
+        """Double the number of buckets."""
+        old = self.buckets
+        size = len(old) * 2
+        fresh: list[Entry | None] = [None] * size
+        mask = size - 1
+        for head in old:
+            e = head
+            while e is not None:
+                after = e.next
+                i = e.hash & mask
+                e.next = fresh[i]
+                fresh[i] = e
+                e = after
+        self.buckets = fresh
+        self.mask = mask
+        return 0
+
+    def entries(self) -> list[Entry]:
+        """All entries, oldest first."""
+        found = []
+        for head in self.buckets:
+            e = head
+            while e is not None:
+                found.append(e)
+                e = e.next
+        found.sort(key=lambda entry: entry.conn_id)
+        return found
