@@ -1,4 +1,6 @@
-"""Runs code against the uncompiled sources: an import hook in a child process refuses extension modules of ctreplay."""
+"""Runs code against the uncompiled sources: an import hook in a child process refuses extension modules of
+ctreplay.
+"""
 
 from __future__ import annotations
 

@@ -18,8 +18,9 @@ __all__ = ["CaptureError", "Damage", "OutOfOrder", "Skipped", "open_captures"]
 def open_captures(paths: Sequence[str | os.PathLike[str]], *, stdin: BinaryIO | None = None) -> CaptureSet:
     """Open files, directories (recursively), glob patterns and `-` (a pipe) as one source of records.
 
-    Raises CaptureError when a named input does not exist, cannot be read or is no capture, and when a directory or
-    pattern holds no capture; what is no capture inside a directory is listed in `CaptureSet.skipped`.
+    Raises CaptureError when a named input does not exist, cannot be read or is no capture, and when a
+    directory or pattern holds no capture; what is no capture inside a directory is listed in
+    `CaptureSet.skipped`.
     """
     from .inputs import Hasher, find_files
     from .merge import CaptureSet

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 class CaptureError(Exception):
-    """An input that cannot be replayed at all: `message` says why, `path` which one (as given by the user)."""
+    """An input that cannot be replayed at all: `message` says why, `path` which one (as the user gave it)."""
 
     def __init__(self, message: str, path: str) -> None:
         super().__init__(f"{path}: {message}" if path else message)
@@ -14,7 +14,7 @@ class CaptureError(Exception):
         self.path = path
 
 
-class OutOfOrder(Exception):  # noqa: N818 - not a failure: it asks the caller to start again
+class OutOfOrder(Exception):
     """A file turned out to hold a record older than one already delivered.
 
     What was delivered so far is not the sorted order: discard it, call `CaptureSet.restart` and read again.
@@ -31,8 +31,9 @@ class OutOfOrder(Exception):  # noqa: N818 - not a failure: it asks the caller t
 class Damage:
     """Bytes of a capture that could not be read as records.
 
-    `frame` is the number of the frame that could not be read (1-based, in its file), `offset` the byte position in
-    the (decompressed) file where the damage starts, `recovered` whether reading went on after `skipped_bytes`.
+    `frame` is the number of the frame that could not be read (1-based, in its file), `offset` the byte
+    position in the (decompressed) file where the damage starts, `recovered` whether reading went on after
+    `skipped_bytes`.
     """
 
     path: str
@@ -43,7 +44,9 @@ class Damage:
     skipped_bytes: int = 0
 
     def __str__(self) -> str:
-        after = f"reading went on after {self.skipped_bytes} bytes" if self.recovered else "the rest was not read"
+        after = (
+            f"reading went on after {self.skipped_bytes} bytes" if self.recovered else "the rest was not read"
+        )
         return f"{self.path}: frame {self.frame}, offset {self.offset}: {self.what}; {after}"
 
 

@@ -7,6 +7,9 @@ cdef int _TICKS_EXACT
 cdef long long _TICKS_INVALID
 
 
+cimport cython
+
+
 cdef class CaptureFacts:
     cdef public object path
     cdef public int file_index
@@ -41,5 +44,7 @@ cdef class CaptureFacts:
     cdef public long long offset_ns
 
     cpdef reset(self)
-    cpdef long long to_ns(self, long long high, long long low) except? -1
-    cpdef long long to_ns_exact(self, object high, object low) except? -1
+    @cython.final
+    @cython.locals(ticks=cython.longlong, ns=cython.longlong, seconds=cython.longlong)
+    cdef long long to_ns(self, long long high, long long low) except? -1
+    cdef long long to_ns_exact(self, object high, object low) except? -1

@@ -16,16 +16,44 @@ _TICKS_INVALID = -0x7FFF_FFFF_FFFF_FFFF
 class CaptureFacts:
     """One interface of one capture file (a classic pcap file has one).
 
-    `index` is what `Record.capture` holds. Counters cover the records delivered so far; `min_ts` and `max_ts` are
-    nanoseconds and only mean something when `packets` is not 0 (see `first_ts`, `last_ts`). `kernel_received`,
-    `kernel_drops`, `os_drops` and `filter_accept` come from pcapng interface statistics, None where the file has none.
+    `index` is what `Record.capture` holds. Counters cover the records delivered so far; `min_ts` and `max_ts`
+    are nanoseconds and only mean something when `packets` is not 0 (see `first_ts`, `last_ts`).
+    `kernel_received`, `kernel_drops`, `os_drops` and `filter_accept` come from pcapng interface statistics,
+    None where the file has none.
     """
 
     __slots__ = (
-        "byte_order", "captured_bytes", "comments", "compression", "factor", "file_index", "filter_accept", "format",
-        "index", "interface_description", "interface_id", "interface_name", "kernel_drops", "kernel_received",
-        "linktype", "max_backstep_ns", "max_ts", "mode", "min_ts", "offset_ns", "os_drops", "packets", "path",
-        "reordered", "resolution", "snaplen", "ticks_limit", "truncated", "tsresol", "version", "wire_bytes",
+        "byte_order",
+        "captured_bytes",
+        "comments",
+        "compression",
+        "factor",
+        "file_index",
+        "filter_accept",
+        "format",
+        "index",
+        "interface_description",
+        "interface_id",
+        "interface_name",
+        "kernel_drops",
+        "kernel_received",
+        "linktype",
+        "max_backstep_ns",
+        "max_ts",
+        "min_ts",
+        "mode",
+        "offset_ns",
+        "os_drops",
+        "packets",
+        "path",
+        "reordered",
+        "resolution",
+        "snaplen",
+        "ticks_limit",
+        "truncated",
+        "tsresol",
+        "version",
+        "wire_bytes",
     )  # fmt: skip
 
     def __init__(self, path: str, file_index: int, index: int) -> None:
@@ -100,7 +128,9 @@ class CaptureFacts:
             self.ticks_limit = _INT64_MAX
 
     def to_ns(self, high: int, low: int) -> int:
-        """Timestamp words of a block → ns since the epoch (floor), or _TICKS_INVALID beyond 64-bit nanoseconds."""
+        """Timestamp words of a block → ns since the epoch (floor), or _TICKS_INVALID beyond 64-bit
+        nanoseconds.
+        """
         if high > 0x7FFFFFFF:
             return self.to_ns_exact(high, low)
         ticks = (high << 32) | low
@@ -135,9 +165,10 @@ class CaptureFacts:
     def as_dict(self) -> dict[str, object]:
         """Plain values by name, in documentation order."""
         names = (
-            "index", "path", "format", "byte_order", "compression", "version", "interface_id", "interface_name",
-            "interface_description", "linktype", "linktype_name", "snaplen", "resolution", "packets", "captured_bytes",
-            "wire_bytes", "first_ts", "last_ts", "reordered", "max_backstep_ns", "truncated", "kernel_received",
-            "kernel_drops", "os_drops", "filter_accept", "comments",
+            "index", "path", "format", "byte_order", "compression", "version", "interface_id",
+            "interface_name", "interface_description", "linktype", "linktype_name", "snaplen",
+            "resolution", "packets", "captured_bytes", "wire_bytes", "first_ts", "last_ts", "reordered",
+            "max_backstep_ns", "truncated", "kernel_received", "kernel_drops", "os_drops",
+            "filter_accept", "comments",
         )  # fmt: skip
         return {name: getattr(self, name) for name in names}

@@ -1,4 +1,6 @@
-"""From the arguments of a user to capture files: directories, globs, the pipe, magics, SHA-256 in the background."""
+"""From the arguments of a user to capture files: directories, globs, the pipe, magics, SHA-256 in the
+background.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,7 @@ from .scan import Plan
 from .streams import FileStream, PeekedStream, PipeStream, Stream, UnpackedStream, compression_of
 
 PROBE = 4096
-ENOUGH = 16
+ENOUGH = 24
 HASH_PIECE = 1 << 22
 
 OTHER_FORMATS: tuple[tuple[bytes, str], ...] = (
@@ -45,7 +47,11 @@ def capture_format(head: bytes) -> str | None:
     """'pcap' or 'pcapng' by the first bytes, None for anything else."""
     if len(head) >= 4 and int.from_bytes(head[:4], "little") in MAGICS:
         return "pcap"
-    if len(head) >= 12 and head[:4] == b"\x0a\x0d\x0d\x0a" and head[8:12] in (b"\x4d\x3c\x2b\x1a", b"\x1a\x2b\x3c\x4d"):
+    if (
+        len(head) >= 12
+        and head[:4] == b"\x0a\x0d\x0d\x0a"
+        and head[8:12] in (b"\x4d\x3c\x2b\x1a", b"\x1a\x2b\x3c\x4d")
+    ):
         return "pcapng"
     return None
 
@@ -57,7 +63,11 @@ def describe(head: bytes) -> str:
     for magic, name in OTHER_FORMATS:
         if head.startswith(magic):
             return f"this is {name}"
-    if len(head) >= 16 and head[8] & 0x7F in range(1, 25) and int.from_bytes(head[10:12], "big") in range(16, 65535):
+    if (
+        len(head) >= 16
+        and head[8] & 0x7F in range(1, 25)
+        and int.from_bytes(head[10:12], "big") in range(16, 65535)
+    ):
         size = int.from_bytes(head[10:12], "big")
         if len(head) > size + 12 and head[size + 8] & 0x7F == head[8] & 0x7F:
             return "this looks like an ERF capture; convert it with `editcap -F pcap`"
@@ -71,7 +81,7 @@ def describe(head: bytes) -> str:
 
 
 class InputFile:
-    """One input as the user gave it. `size` in bytes (of the file as it is on disk; 0 for a pipe until read)."""
+    """One input as the user gave it. `size` in bytes (as it is on disk; of a pipe: read so far)."""
 
     def __init__(self, given: str, path: str, size: int, is_pipe: bool) -> None:
         self.path = given
@@ -107,7 +117,9 @@ class InputFile:
             self._ready.set()
 
     def sha256(self, timeout: float | None = None) -> str | None:
-        """Digest of the file as it is on disk (waits for it), of what was read so far for a pipe; None if unreadable."""
+        """Digest of the file as it is on disk (waits for it), of what was read so far for a pipe; None if
+        unreadable.
+        """
         if self.is_pipe:
             return self._hash.copy().hexdigest()
         self._ready.wait(timeout)
@@ -155,7 +167,9 @@ class CaptureFile:
         return self.pipe is not None
 
     def declare(self, ordinal: int) -> CaptureFacts | None:
-        """The facts of the n-th interface described in this file; None beyond what a capture number can count."""
+        """The facts of the n-th interface described in this file; None beyond what a capture number can
+        count.
+        """
         if ordinal < len(self.facts):
             return self.facts[ordinal]
         if len(self.captures) >= 65536:
@@ -167,7 +181,7 @@ class CaptureFile:
         return fact
 
     def stream(self, threaded: bool, hold: bool) -> Stream:
-        """The bytes of the capture, decompressed in a thread or in place; `hold` keeps the descriptor open."""
+        """The bytes of the capture, decompressed in a thread or in place; `hold` keeps it open."""
         if self.front is not None:
             return self.front
         raw: Stream = self.pipe if self.pipe is not None else FileStream(self.input.absolute_path, hold)
@@ -175,14 +189,18 @@ class CaptureFile:
         return UnpackedStream(raw, kind, threaded) if kind else raw
 
     def open(self, damage: list[Damage], chunk: int, threaded: bool = True, hold: bool = True) -> Reader:
-        """A reader that gives the records in order of time, as far as the file's plan (or a pipe's window) can."""
+        """A reader that gives the records in order of time, as far as the file's plan (or a pipe's window)
+        can.
+        """
         if self.pipe is not None:
             return PipeReader(self, self.open_plain(damage, chunk, threaded, hold), damage)
         if self.plan is not None and self.plan.segments:
             return sorted_reader(self, damage, chunk, threaded, hold)
         return self.open_plain(damage, chunk, threaded, hold)
 
-    def open_plain(self, damage: list[Damage], chunk: int, threaded: bool = True, hold: bool = True) -> Reader:
+    def open_plain(
+        self, damage: list[Damage], chunk: int, threaded: bool = True, hold: bool = True
+    ) -> Reader:
         """A reader in file order at the front of the file; CaptureError when it is no capture (any more)."""
         try:
             stream = self.stream(threaded, hold)
@@ -220,6 +238,8 @@ class CaptureFile:
         else:
             stream.close()
         self.format = capture_format(head) or ""
+        if self.format == "pcap" and have < ENOUGH:
+            return f"the file ends inside the pcap file header ({have} of {ENOUGH} bytes)"
         if self.format:
             return None
         if stream.problem and not head:
@@ -241,7 +261,11 @@ def find_files(
             status = os.stat(given)
         except OSError as error:
             if strict:
-                why = "does not exist" if isinstance(error, FileNotFoundError) else f"cannot be read: {error.strerror}"
+                why = (
+                    "does not exist"
+                    if isinstance(error, FileNotFoundError)
+                    else f"cannot be read: {error.strerror}"
+                )
                 raise CaptureError(why, given) from None
             skipped.append(Skipped(given, f"cannot be read: {error.strerror}"))
             return
@@ -250,12 +274,14 @@ def find_files(
             if key in seen and not strict:
                 return
             seen.add(key)
-            file = CaptureFile(InputFile(given, os.path.abspath(given), status.st_size, False), len(files), captures)
+            file = CaptureFile(
+                InputFile(given, os.path.abspath(given), status.st_size, False), len(files), captures
+            )
         elif stat.S_ISFIFO(status.st_mode) or stat.S_ISCHR(status.st_mode):
             if not strict:
                 skipped.append(Skipped(given, "not a regular file"))
                 return
-            file = pipe(open(given, "rb", buffering=0), given)
+            file = pipe(open(given, "rb", buffering=0), given)  # noqa: SIM115 - read until the replay ends
         else:
             if strict:
                 raise CaptureError("not a file, directory or pipe", given)
@@ -313,5 +339,3 @@ def find_files(
     if not files:
         raise CaptureError("no captures given", "")
     return files, skipped
-
-

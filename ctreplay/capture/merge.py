@@ -1,15 +1,16 @@
 """All captures as one: records of many files in exact global order (time, then file, then frame).
 
-A heap holds the next record of every file; a file that has not begun is there with its first timestamp only, and is
-opened when its turn comes. A single file in order passes through without any of this. Files that are not in order
-are found while reading: `OutOfOrder` asks the caller to start again, and `restart` reads them sorted (see reorder).
+A heap holds the next record of every file; a file that has not begun is there with its first timestamp only,
+and is opened when its turn comes. A single file in order passes through without any of this. Files that are
+not in order are found while reading: `OutOfOrder` asks the caller to start again, and `restart` reads them
+sorted (see reorder).
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .errors import Damage, OutOfOrder, Skipped
+from .errors import CaptureError, Damage, OutOfOrder, Skipped
 from .reader import Reader
 from .record import Record, Source
 from .scan import scan
@@ -30,9 +31,9 @@ THREADED_FILES = 8
 class CaptureSet(Source):
     """Records of all captures in replay order; made by `open_captures`.
 
-    `captures` facts per file and interface (`Record.capture` is the index) · `inputs` the files · `damage` what could
-    not be read · `skipped` files of directories that are no captures · `late` records of a pipe delivered after
-    younger ones because they came later than its reorder window reaches.
+    `captures` facts per file and interface (`Record.capture` is the index) · `inputs` the files · `damage`
+    what could not be read · `skipped` files of directories that are no captures · `late` records of a pipe
+    delivered after younger ones because they came later than its reorder window reaches.
     """
 
     __slots__ = (
@@ -57,7 +58,8 @@ class CaptureSet(Source):
         self.sorting = any(file.is_pipe for file in files) and len(files) > 1
         self.last: Record | None = None
         self.owner: Reader | None = None
-        self.current: Reader | None = None
+        # the reader of the record delivered last, whenever `size` is not 0
+        self.current: Reader = None  # type: ignore[assignment]
         self.begin()
 
     def begin(self) -> None:
@@ -67,7 +69,6 @@ class CaptureSet(Source):
         self.last_ts = -0x7FFF_FFFF_FFFF_FFFF
         self.active = 0
         self.heap = []
-        self.current = None
         self.ready = False
         self.last = None
         self.owner = None
@@ -79,7 +80,7 @@ class CaptureSet(Source):
             file.consumed = 0
             if pending:
                 reader = Reader(file, None, 1, self.damage)
-                reader.ts = file.plan.min_ts
+                reader.ts = file.plan.min_ts  # type: ignore[union-attr]
             else:
                 # alone, live, or without any record: it is read now, if only for its damage and statistics
                 reader = self.open(file)
@@ -96,9 +97,11 @@ class CaptureSet(Source):
             self.ready = True
 
     def look(self, file: CaptureFile) -> bool:
-        """Learn when the file begins and, from its first bytes or (sorting) all of it, its order; False without records.
+        """Learn when the file begins and, from its first bytes or (sorting) all of it, its order; False
+        without records.
 
-        Most captures with records out of order show it early, and small files are seen whole: they need no restart.
+        Most captures with records out of order show it early, and small files are seen whole: they need no
+        restart.
         """
         if file.plan is None or (self.sorting and not file.plan.whole):
             file.plan = scan(file, 0 if self.sorting else min(LOOK, LOOKS // len(self.files)))
@@ -149,20 +152,24 @@ class CaptureSet(Source):
             if reader.opened:
                 self.current = reader
                 return True
-            opened = self.open(reader.file)
+            try:
+                opened = self.open(reader.file)
+            except CaptureError as error:
+                # it was readable when the replay began
+                self.damage.append(Damage(error.path, 1, 0, error.message))
+                self.drop()
+                continue
             if not opened.step():
-                # it was readable a moment ago: what is wrong with it now is noted by its reader
                 self.drop()
                 continue
             self.heap[0] = opened
             self.sift(0)
-        self.current = None
         return False
 
     def advance(self, rec: Record) -> bool:
-        reader = self.current
-        if reader is None:
+        if self.size == 0:
             return False
+        reader = self.current
         if self.ready:
             self.ready = False
             if not self.settle():
@@ -239,7 +246,6 @@ class CaptureSet(Source):
             reader.close()
         self.heap = []
         self.size = 0
-        self.current = None
 
     def close(self) -> None:
         """Give back descriptors, threads and buffers; the facts stay."""

@@ -12,12 +12,6 @@ cdef int _LENGTHS_MAYBE_SWAPPED
 cdef int _LENGTHS_SWAPPED
 
 
-@cython.locals(v=cython.longlong)
-cdef long long _le32(const unsigned char[::1] buf, Py_ssize_t i) except? -1
-
-@cython.locals(v=cython.longlong)
-cdef long long _be32(const unsigned char[::1] buf, Py_ssize_t i) except? -1
-
 
 cdef class PcapReader(Reader):
     cdef bint big
@@ -26,14 +20,16 @@ cdef class PcapReader(Reader):
     cdef long long limit
     cdef int lengths
 
-    cpdef long long u32(self, Py_ssize_t i) except? -1
+    @cython.final
+    @cython.locals(v=cython.longlong)
+    cdef long long u32(self, Py_ssize_t i) except? -1
 
     @cython.locals(p=Py_ssize_t, sec=cython.longlong, fraction=cython.longlong, caplen=cython.longlong, wirelen=cython.longlong)
-    cpdef bint step(self) except? False
-    cpdef bint cut(self, long long caplen) except? False
+    cdef bint step(self) except? False
+    cdef bint cut(self, long long caplen) except? False
     @cython.locals(offset=cython.longlong, skipped=cython.longlong, last_s=cython.longlong, left=cython.longlong)
-    cpdef bint resync(self, object what) except? False
+    cdef bint resync(self, object what) except? False
     @cython.locals(at=cython.longlong, p=Py_ssize_t)
-    cpdef bint plausible(self, long long last_s) except? False
+    cdef bint plausible(self, long long last_s) except? False
     @cython.locals(sec=cython.longlong, caplen=cython.longlong, wirelen=cython.longlong)
-    cpdef bint sane(self, Py_ssize_t p, long long last_s) except? False
+    cdef bint sane(self, Py_ssize_t p, long long last_s) except? False

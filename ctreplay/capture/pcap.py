@@ -1,4 +1,6 @@
-"""Classic pcap: µs and ns, both byte orders, the modified (Kuznetsov) record header, swapped lengths of version 2.2.
+# cython: boundscheck=False
+"""Classic pcap: µs and ns, both byte orders, the modified (Kuznetsov) record header, swapped lengths of
+version 2.2.
 
 Layout: draft-ietf-opsawg-pcap section 4 and 5. A file header of 24 bytes, then per record seconds, fraction,
 captured length, original length (32 bits each; the modified format adds 8 bytes), then the bytes.
@@ -36,20 +38,6 @@ MAGICS: dict[int, tuple[bool, int, int]] = {
 }
 
 
-def _le32(buf: bytes | bytearray | memoryview, i: int) -> int:
-    v = buf[i + 3]
-    v = (v << 8) | buf[i + 2]
-    v = (v << 8) | buf[i + 1]
-    return (v << 8) | buf[i]
-
-
-def _be32(buf: bytes | bytearray | memoryview, i: int) -> int:
-    v = buf[i]
-    v = (v << 8) | buf[i + 1]
-    v = (v << 8) | buf[i + 2]
-    return (v << 8) | buf[i + 3]
-
-
 class PcapReader(Reader):
     """Reads one classic pcap stream; raises CaptureError when it does not start with a pcap file header."""
 
@@ -62,14 +50,22 @@ class PcapReader(Reader):
     def open(self) -> None:
         """Read the file header and describe the file's one interface."""
         if not self.fill(24):
-            raise CaptureError(f"truncated in the pcap file header ({self.end - self.pos} of 24 bytes)", self.file.path)
-        magic = _le32(self.buf, 0)
+            raise CaptureError(
+                f"truncated in the pcap file header ({self.end - self.pos} of 24 bytes)", self.file.path
+            )
+        magic = int.from_bytes(self.view[:4], "little")
         if magic not in MAGICS:
             raise CaptureError("not a pcap file", self.file.path)
         self.big, self.scale, self.header = MAGICS[magic]
         fact = self.file.declare(0)
+        if fact is None:
+            raise CaptureError("more captures than can be told apart (65,536)", self.file.path)
         network = self.u32(20)
-        major, minor = (self.u32(4) >> 16, self.u32(4) & 0xFFFF) if self.big else (self.u32(4) & 0xFFFF, self.u32(4) >> 16)
+        major, minor = (
+            (self.u32(4) >> 16, self.u32(4) & 0xFFFF)
+            if self.big
+            else (self.u32(4) & 0xFFFF, self.u32(4) >> 16)
+        )
         fact.format = "pcap" if self.header == 16 else "pcap (modified)"
         fact.byte_order = "big" if self.big else "little"
         fact.version = f"{major}.{minor}"
@@ -87,27 +83,34 @@ class PcapReader(Reader):
 
     def u32(self, i: int) -> int:
         """The 32-bit field at window position `i`, in the file's byte order."""
-        return _be32(self.buf, i) if self.big else _le32(self.buf, i)
+        # the one check for the four reads behind it
+        if i < 0 or i + 4 > self.end:
+            self.beyond(i)
+        if self.big:
+            v = self.buf[i]
+            v = (v << 8) | self.buf[i + 1]
+            v = (v << 8) | self.buf[i + 2]
+            return (v << 8) | self.buf[i + 3]
+        v = self.buf[i + 3]
+        v = (v << 8) | self.buf[i + 2]
+        v = (v << 8) | self.buf[i + 1]
+        return (v << 8) | self.buf[i]
 
     def step(self) -> bool:
         while True:
             if self.end - self.pos < self.header and not self.fill(self.header):
                 if self.stream is not None:
                     cut = self.end - self.pos
-                    what = f"the file ends inside a record header ({cut} of {self.header} bytes)" if cut else ""
+                    what = (
+                        f"the file ends inside a record header ({cut} of {self.header} bytes)" if cut else ""
+                    )
                     self.finish(self.base + self.pos, what)
                 return False
             p = self.pos
-            if self.big:
-                sec = _be32(self.buf, p)
-                fraction = _be32(self.buf, p + 4)
-                caplen = _be32(self.buf, p + 8)
-                wirelen = _be32(self.buf, p + 12)
-            else:
-                sec = _le32(self.buf, p)
-                fraction = _le32(self.buf, p + 4)
-                caplen = _le32(self.buf, p + 8)
-                wirelen = _le32(self.buf, p + 12)
+            sec = self.u32(p)
+            fraction = self.u32(p + 4)
+            caplen = self.u32(p + 8)
+            wirelen = self.u32(p + 12)
             if self.lengths != _LENGTHS_PLAIN and (self.lengths == _LENGTHS_SWAPPED or caplen > wirelen):
                 caplen, wirelen = wirelen, caplen
             if caplen > self.limit:
@@ -158,7 +161,7 @@ class PcapReader(Reader):
         return False
 
     def plausible(self, last_s: int) -> bool:
-        """Whether a chain of records starts at `pos`: sane fields, times within a day, one after the other."""
+        """Whether a chain of records starts at `pos`: sane fields, times within a day, one by one."""
         at = 0
         for _ in range(_CHAIN):
             if not self.fill(at + self.header):
@@ -171,7 +174,9 @@ class PcapReader(Reader):
         return self.fill(at)
 
     def sane(self, p: int, last_s: int) -> bool:
-        """Whether the header at window position `p` could be a real one: lengths in order, time near `last_s`."""
+        """Whether the header at window position `p` could be a real one: lengths in order, time near
+        `last_s`.
+        """
         sec = self.u32(p)
         caplen = self.u32(p + 8)
         wirelen = self.u32(p + 12)

@@ -1,7 +1,10 @@
-"""pcapng: sections of either byte order, many interfaces, all packet blocks, statistics, recovery after damage.
+# cython: boundscheck=False
+"""pcapng: sections of either byte order, many interfaces, all packet blocks, statistics, recovery after
+damage.
 
-Layout: draft-ietf-opsawg-pcapng section 3 (blocks) and 4 (block types). Every block carries its length before and
-after its body; a block whose two lengths differ is damage, and reading goes on at the next block that fits.
+Layout: draft-ietf-opsawg-pcapng section 3 (blocks) and 4 (block types). Every block carries its length before
+and after its body; a block whose two lengths differ is damage, and reading goes on at the next block that
+fits.
 """
 
 from __future__ import annotations
@@ -23,8 +26,8 @@ _SPB = 3
 _NRB = 4
 _ISB = 5
 _EPB = 6
-_BYTE_ORDER_MAGIC = 0x1A2B3C4D
-_BYTE_ORDER_SWAPPED = 0x4D3C2B1A
+_LITTLE = b"\x4d\x3c\x2b\x1a"
+_BIG = b"\x1a\x2b\x3c\x4d"
 _MAX_CAPLEN = 262144
 _MAX_FRAME = 268435456
 _MAX_BLOCK = 285212672
@@ -34,20 +37,6 @@ _TICKS_INVALID = -0x7FFF_FFFF_FFFF_FFFF
 _MAX_INTERFACES = 65535
 # block types that a search for the next block believes in
 _KNOWN = frozenset({_SHB, _IDB, _PB, _SPB, _NRB, _ISB, _EPB, 7, 8, 9, 10, 11, 0xBAD, 0x40000BAD})
-
-
-def _le32(buf: bytes | bytearray | memoryview, i: int) -> int:
-    v = buf[i + 3]
-    v = (v << 8) | buf[i + 2]
-    v = (v << 8) | buf[i + 1]
-    return (v << 8) | buf[i]
-
-
-def _be32(buf: bytes | bytearray | memoryview, i: int) -> int:
-    v = buf[i]
-    v = (v << 8) | buf[i + 1]
-    v = (v << 8) | buf[i + 2]
-    return (v << 8) | buf[i + 3]
 
 
 class PcapngReader(Reader):
@@ -62,15 +51,28 @@ class PcapngReader(Reader):
         self.declared = 0
         self.section_comments = 0
         self.version = ""
-        if not self.fill(12) or _le32(self.buf, 0) != _SHB:
+        if not self.fill(12) or self.u32(0) != _SHB:
             raise CaptureError("not a pcapng file", self.file.path)
 
     def u32(self, i: int) -> int:
         """The 32-bit field at window position `i`, in the section's byte order."""
-        return _be32(self.buf, i) if self.big else _le32(self.buf, i)
+        # the one check for the four reads behind it
+        if i < 0 or i + 4 > self.end:
+            self.beyond(i)
+        if self.big:
+            v = self.buf[i]
+            v = (v << 8) | self.buf[i + 1]
+            v = (v << 8) | self.buf[i + 2]
+            return (v << 8) | self.buf[i + 3]
+        v = self.buf[i + 3]
+        v = (v << 8) | self.buf[i + 2]
+        v = (v << 8) | self.buf[i + 1]
+        return (v << 8) | self.buf[i]
 
     def u16(self, i: int) -> int:
         """The 16-bit field at window position `i`, in the section's byte order."""
+        if i < 0 or i + 2 > self.end:
+            self.beyond(i)
         return (self.buf[i] << 8) | self.buf[i + 1] if self.big else (self.buf[i + 1] << 8) | self.buf[i]
 
     def step(self) -> bool:
@@ -82,12 +84,8 @@ class PcapngReader(Reader):
                     self.finish(self.base + self.pos, what)
                 return False
             p = self.pos
-            if self.big:
-                kind = _be32(self.buf, p)
-                total = _be32(self.buf, p + 4)
-            else:
-                kind = _le32(self.buf, p)
-                total = _le32(self.buf, p + 4)
+            kind = self.u32(p)
+            total = self.u32(p + 4)
             if kind == _EPB:
                 if total < 32 or (total & 3) != 0:
                     if not self.resync(f"block length {total} is not possible for a packet block"):
@@ -109,12 +107,18 @@ class PcapngReader(Reader):
     def enhanced(self, p: int, total: int) -> bool:
         """Take the Enhanced Packet Block at `p`; False (noted, skipped) when it cannot be used."""
         self.pos = p + total
-        interface = self.u32(p + 8)
-        if not self.select(interface, p):
-            return False
+        return self.select(self.u32(p + 8), p) and self.packet(p, total)
+
+    def packet(self, p: int, total: int) -> bool:
+        """What the Enhanced and the obsolete Packet Block share: time, lengths, bytes, options."""
         caplen = self.u32(p + 20)
         if caplen > total - 32:
-            self.note(self.base + p, f"captured length {caplen} does not fit its block of {total} bytes", True, total)
+            self.note(
+                self.base + p,
+                f"captured length {caplen} does not fit its block of {total} bytes",
+                True,
+                total,
+            )
             return False
         self.start = p + 28
         self.offset = self.base + self.start
@@ -135,12 +139,14 @@ class PcapngReader(Reader):
                 if fact is not self.fact:
                     self.fact = fact
                 return True
-        self.note(self.base + p, f"a packet of interface {interface}, which is not described", True, self.pos - p)
+        self.note(
+            self.base + p, f"a packet of interface {interface}, which is not described", True, self.pos - p
+        )
         return False
 
     def stamp(self, high: int, low: int, p: int) -> None:
         """Set `ts`; a time beyond 64-bit nanoseconds is noted and the time of the frame before it kept."""
-        ts = self.fact.to_ns(high, low)  # type: ignore[union-attr]
+        ts = self.fact.to_ns(high, low)
         if ts == _TICKS_INVALID:
             self.note(self.base + p, "the timestamp is beyond the range of 64-bit nanoseconds", True, 0)
         else:
@@ -153,11 +159,13 @@ class PcapngReader(Reader):
             if code == 0:
                 return
             if code == 1:
-                self.fact.comments += 1  # type: ignore[union-attr]
+                self.fact.comments += 1
             at += 4 + ((self.u16(at + 2) + 3) & ~3)
 
     def load(self, total: int, head: int) -> bool:
-        """Have the whole block at `pos` in the window; False after damage (then go on, or the stream is closed)."""
+        """Have the whole block at `pos` in the window; False after damage (then go on, or the stream is
+        closed).
+        """
         if total > _MAX_BLOCK:
             self.resync(f"block length {total} is above the limit of {_MAX_BLOCK}")
             return False
@@ -189,14 +197,14 @@ class PcapngReader(Reader):
         return _MAX_CAPLEN
 
     def other(self, kind: int, total: int) -> bool:
-        """Take a block that is no Enhanced Packet Block; True when it was read (for packets: `fact` is set)."""
+        """Take a block that is no Enhanced Packet Block; True when it could be read."""
         p = self.pos
         if kind == _SHB:
-            order = _le32(self.buf, p + 8)
-            if order not in (_BYTE_ORDER_MAGIC, _BYTE_ORDER_SWAPPED):
+            mark = bytes(self.view[p + 8 : p + 12])
+            if mark not in (_LITTLE, _BIG):
                 self.resync("a section header without a byte-order mark")
                 return False
-            self.big = order == _BYTE_ORDER_SWAPPED
+            self.big = mark == _BIG
             total = self.u32(p + 4)
         if total < 12 or total & 3:
             self.resync(f"block length {total} is not possible")
@@ -332,20 +340,7 @@ class PcapngReader(Reader):
             return False
         if not self.select(self.u16(p + 8), p):
             return False
-        caplen = self.u32(p + 20)
-        if caplen > total - 32:
-            self.note(self.base + p, f"captured length {caplen} does not fit its block of {total} bytes", True, total)
-            return False
-        self.start = p + 28
-        self.offset = self.base + self.start
-        self.caplen = caplen
-        self.wirelen = self.u32(p + 24)
-        self.stamp(self.u32(p + 12), self.u32(p + 16), p)
-        self.frame += 1
-        at = p + 28 + ((caplen + 3) & ~3)
-        if at < p + total - 4:
-            self.options(at, p + total - 4)
-        return True
+        return self.packet(p, total)
 
     def simple_packet(self, p: int, total: int) -> bool:
         """A Simple Packet Block: no time of its own (the one of the frame before it, or 0), interface 0."""
@@ -356,7 +351,7 @@ class PcapngReader(Reader):
             return False
         wirelen = self.u32(p + 8)
         caplen = min(wirelen, total - 16)
-        snaplen = self.fact.snaplen  # type: ignore[union-attr]
+        snaplen = self.fact.snaplen
         if 0 < snaplen < caplen:
             caplen = snaplen
         self.start = p + 12
@@ -375,7 +370,9 @@ class PcapngReader(Reader):
         return False
 
     def search(self, offset: int, what: str) -> bool:
-        """True (noted) with `pos` on the next plausible block; False with `pos` where the damage starts, or behind."""
+        """True (noted) with `pos` on the next plausible block; False with `pos` where the damage starts, or
+        behind.
+        """
         scanned = 0
         while scanned < _SEARCH:
             self.pos += 1
@@ -389,17 +386,23 @@ class PcapngReader(Reader):
 
     def plausible(self) -> bool:
         """Whether a block of a known type with two equal lengths starts at `pos`."""
-        big = self.big
         kind = self.u32(self.pos)
         if kind not in _KNOWN:
             return False
+        big = self.big
         if kind == _SHB:
-            order = _le32(self.buf, self.pos + 8)
-            if order not in (_BYTE_ORDER_MAGIC, _BYTE_ORDER_SWAPPED):
+            mark = bytes(self.view[self.pos + 8 : self.pos + 12])
+            if mark not in (_LITTLE, _BIG):
                 return False
-            big = order == _BYTE_ORDER_SWAPPED
-        total = _be32(self.buf, self.pos + 4) if big else _le32(self.buf, self.pos + 4)
+            self.big = mark == _BIG
+        fits = self.framed()
+        # a section header that turns out to be real sets the order again when it is read
+        self.big = big
+        return fits
+
+    def framed(self) -> bool:
+        """Whether the block at `pos` has a possible length, and the same one at its end."""
+        total = self.u32(self.pos + 4)
         if total < 12 or total & 3 or total > _MAX_META or not self.fill(total):
             return False
-        tail = self.pos + total - 4
-        return total == (_be32(self.buf, tail) if big else _le32(self.buf, tail))
+        return self.u32(self.pos + total - 4) == total

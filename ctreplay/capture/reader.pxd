@@ -1,3 +1,4 @@
+cimport cython
 from ctreplay.capture.facts cimport CaptureFacts
 
 cdef long long _MAX_FRAME
@@ -28,6 +29,9 @@ cdef class Reader:
     cdef public long long wirelen
     cdef public CaptureFacts fact
 
-    cpdef bint step(self) except? False
-    cpdef bint fill(self, long long need) except? False
-    cpdef long long skip(self, long long count) except? -1
+    cdef bint step(self) except? False
+    @cython.final
+    cdef bint fill(self, long long need) except? False
+    @cython.final
+    cdef long long skip(self, long long count) except? -1
+    cdef beyond(self, Py_ssize_t i)

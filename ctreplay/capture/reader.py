@@ -1,7 +1,7 @@
 """What the readers of all formats share: a window over the stream and the current record.
 
-The window is one reused buffer. `fill` moves what is not yet consumed to its front and reads more; a frame larger
-than the buffer grows it, and only as fast as bytes really arrive, so a lying length costs no memory.
+The window is one reused buffer. `fill` moves what is not yet consumed to its front and reads more; a frame
+larger than the buffer grows it, and only as fast as bytes really arrive, so a lying length costs no memory.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ _MAX_DAMAGE = 1000
 class Reader:
     """Records of one file in file order. `step` fills the fields; bytes stay valid until the next `step`.
 
-    Without a stream it stands for a file not opened yet, of which only the first timestamp is known. `live` marks a
-    pipe, whose order cannot be put right by reading it again.
+    Without a stream it stands for a file not opened yet, of which only the first timestamp is known. `live`
+    marks a pipe, whose order cannot be put right by reading it again.
     """
 
     __slots__ = (
-        "base", "buf", "caplen", "damage", "damage_count", "end", "eof", "fact", "file", "frame", "fresh", "index",
-        "live", "offset", "opened", "pos", "start", "store", "stream", "ts", "view", "wirelen",
+        "base", "buf", "caplen", "damage", "damage_count", "end", "eof", "fact", "file", "frame", "fresh",
+        "index", "live", "offset", "opened", "pos", "start", "store", "stream", "ts", "view", "wirelen",
     )  # fmt: skip
 
     def __init__(self, file: CaptureFile, stream: Stream | None, chunk: int, damage: list[Damage]) -> None:
@@ -53,7 +53,8 @@ class Reader:
         self.start = 0
         self.caplen = 0
         self.wirelen = 0
-        self.fact: CaptureFacts | None = None
+        # known from the first record on
+        self.fact: CaptureFacts = None  # type: ignore[assignment]
 
     def step(self) -> bool:
         """Go to the next record; False at the end of what can be read."""
@@ -88,6 +89,10 @@ class Reader:
             self.end += count
         return True
 
+    def beyond(self, i: int) -> None:
+        """Refuse a read outside the window (kept out of the callers' hot path)."""
+        raise IndexError(f"byte {i} of a window of {self.end}")
+
     def skip(self, count: int) -> int:
         """Leave `count` bytes unread; the number really there."""
         left = count
@@ -97,8 +102,7 @@ class Reader:
                 if not self.fill(1):
                     break
                 have = self.end - self.pos
-            if have > left:
-                have = left
+            have = min(have, left)
             self.pos += have
             left -= have
         return count - left
@@ -113,7 +117,9 @@ class Reader:
             self.damage.append(Damage(self.file.path, self.frame + 1, offset, what, True, 0))
 
     def finish(self, offset: int, what: str) -> None:
-        """The stream is over: note a cut record (`what`, empty for a clean end) and why the stream itself broke."""
+        """The stream is over: note a cut record (`what`, empty for a clean end) and why the stream itself
+        broke.
+        """
         problem = self.stream.problem if self.stream is not None else None
         if problem:
             what = f"{problem}; {what}" if what else problem

@@ -16,7 +16,18 @@ class Record:
     for compressed files) · `number` 1-based number in replay order, over all files.
     """
 
-    __slots__ = ("buf", "caplen", "capture", "frame", "linktype", "number", "offset", "start", "ts", "wirelen")
+    __slots__ = (
+        "buf",
+        "caplen",
+        "capture",
+        "frame",
+        "linktype",
+        "number",
+        "offset",
+        "start",
+        "ts",
+        "wirelen",
+    )
 
     def __init__(self) -> None:
         self.ts = 0

@@ -47,7 +47,7 @@ cdef class SortedReader(Reader):
     cdef Py_ssize_t at
     cdef long long window
 
-    cpdef bint step(self) except? False
+    cdef bint step(self) except? False
     @cython.locals(inner=Reader)
     cdef bint through(self) except? False
     @cython.locals(batch=Batch)
@@ -66,6 +66,6 @@ cdef class PipeReader(Reader):
     cdef long long last
 
     @cython.locals(batch=Batch, i=Py_ssize_t)
-    cpdef bint step(self) except? False
+    cdef bint step(self) except? False
     @cython.locals(old=Batch, batch=Batch, inner=Reader, fact=CaptureFacts, position=Py_ssize_t, more=cython.bint)
     cdef bint collect(self) except? False

@@ -1,7 +1,7 @@
 """Readers that put records right: disordered files after a scan, pipes within a window.
 
-A `Batch` holds records (their bytes copied to one arena, or left where they are in a mapped file) and gives them back
-by time, equal times in file order.
+A `Batch` holds records (their bytes copied to one arena, or left where they are in a mapped file) and gives
+them back by time, equal times in file order.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ def order_of(times: Any, count: int) -> Any:
     """Positions of the first `count` times in ascending order; equal times keep their order."""
     if count <= _SMALL:
         return array("q", sorted(range(count), key=times.__getitem__))
-    import pyarrow
-    import pyarrow.compute
+    import pyarrow  # type: ignore[import-untyped]
+    import pyarrow.compute  # type: ignore[import-untyped]
 
     column = pyarrow.Array.from_buffers(pyarrow.int64(), count, [None, pyarrow.py_buffer(times)])
     indices = pyarrow.compute.array_sort_indices(column)
@@ -39,11 +39,13 @@ def order_of(times: Any, count: int) -> Any:
 
 
 class Batch:
-    """Up to `room` records. With `size` > 0 their bytes are copied to an arena of that size, else only their place is kept."""
+    """Up to `room` records. With `size` > 0 their bytes are copied to an arena of that size, else only their
+    place is kept.
+    """
 
     __slots__ = (
-        "arena", "caplens", "copying", "count", "facts", "first_frame", "frames", "high", "offsets", "order", "sorted",
-        "starts", "times", "times_store", "used", "view", "wirelens",
+        "arena", "caplens", "copying", "count", "facts", "first_frame", "frames", "high", "offsets", "order",
+        "sorted", "starts", "times", "times_store", "used", "view", "wirelens",
     )  # fmt: skip
 
     def __init__(self, room: int, size: int) -> None:
@@ -80,7 +82,7 @@ class Batch:
         self.times[i] = ts
         self.caplens[i] = reader.caplen
         self.wirelens[i] = reader.wirelen
-        self.facts[i] = reader.fact.index  # type: ignore[union-attr]
+        self.facts[i] = reader.fact.index
         self.offsets[i] = reader.offset
         if self.copying:
             self.put(i, reader.view, reader.start, reader.caplen)
@@ -130,7 +132,9 @@ class SortedReader(Reader):
 
     __slots__ = ("at", "batch", "inner", "left", "mapped", "plan", "segment", "window")
 
-    def __init__(self, file: CaptureFile, inner: Reader, plan: Plan, mapped: memoryview | None, damage: list[Damage]) -> None:
+    def __init__(
+        self, file: CaptureFile, inner: Reader, plan: Plan, mapped: memoryview | None, damage: list[Damage]
+    ) -> None:
         super().__init__(file, inner.stream, 1, damage)
         self.inner = inner
         self.plan = plan
@@ -217,7 +221,9 @@ class SortedReader(Reader):
         self.fact = self.file.captures[batch.facts[i]]
 
     def look_at(self, offset: int) -> None:
-        """Have the part of the mapped file with this offset as the buffer (parts overlap by more than a frame)."""
+        """Have the part of the mapped file with this offset as the buffer (parts overlap by more than a
+        frame).
+        """
         number = offset // _SPAN
         if number != self.window:
             assert self.mapped is not None
@@ -276,8 +282,8 @@ class PipeReader(Reader):
                 break
             fact = inner.fact
             if inner.frame > 1 and inner.ts < self.last:
-                fact.reordered += 1  # type: ignore[union-attr]
-                fact.max_backstep_ns = max(fact.max_backstep_ns, self.last - inner.ts)  # type: ignore[union-attr]
+                fact.reordered += 1
+                fact.max_backstep_ns = max(fact.max_backstep_ns, self.last - inner.ts)
             self.last = inner.ts
             batch.add(inner)
         batch.arrange()
@@ -297,7 +303,9 @@ class PipeReader(Reader):
 
 
 def sorted_reader(file: CaptureFile, damage: list[Damage], chunk: int, threaded: bool, hold: bool) -> Reader:
-    """The reader for a file whose plan has segments; segments beyond the arena are read in place, by position."""
+    """The reader for a file whose plan has segments; segments beyond the arena are read in place, by
+    position.
+    """
     plan = file.plan
     assert plan is not None
     if all(steady or size <= _ARENA for _, size, steady in plan.segments):

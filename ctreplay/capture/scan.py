@@ -1,8 +1,10 @@
-"""What a first look at a file tells: when it begins, whether it is in order, and which parts have to be sorted.
+"""What a first look at a file tells: when it begins, whether it is in order, and which parts have to be
+sorted.
 
-Records are taken in blocks. A block older than the end of the one before it is joined to it (and to all before it
-that it reaches into); what is left is the finest division into segments that follow each other in time, so sorting
-inside each segment sorts the file. Jitter gives many small segments, a file wholly out of order gives one.
+Records are taken in blocks. A block older than the end of the one before it is joined to it (and to all
+before it that it reaches into); what is left is the finest division into segments that follow each other in
+time, so sorting inside each segment sorts the file. Jitter gives many small segments, a file wholly out of
+order gives one.
 """
 
 from __future__ import annotations
@@ -33,7 +35,9 @@ class Plan:
 
 
 def scan(file: CaptureFile, limit: int) -> Plan:
-    """Look at the first `limit` bytes of a file, and at all of it (always when `limit` is 0) when they are disordered."""
+    """Look at the first `limit` bytes of a file, and at all of it (always when `limit` is 0) when they are
+    disordered.
+    """
     small = file.input.size if not file.input.compression else _CHUNK
     reader = file.open_plain([], max(4096, min(_CHUNK, small, limit or _CHUNK)), limit == 0)
     try:
@@ -62,8 +66,8 @@ def walk(reader: Reader, limit: int) -> Plan:
         packets += 1
         if packets > 1 and ts < last:
             fact = reader.fact
-            fact.reordered += 1  # type: ignore[union-attr]
-            fact.max_backstep_ns = max(fact.max_backstep_ns, last - ts)  # type: ignore[union-attr]
+            fact.reordered += 1
+            fact.max_backstep_ns = max(fact.max_backstep_ns, last - ts)
             disordered = True
         last = ts
         if count == 0:
@@ -95,7 +99,9 @@ def walk(reader: Reader, limit: int) -> Plan:
     return plan
 
 
-def push(stack: list[tuple[int, int, int, int, bool]], low: int, high: int, count: int, size: int, steady: bool) -> None:
+def push(
+    stack: list[tuple[int, int, int, int, bool]], low: int, high: int, count: int, size: int, steady: bool
+) -> None:
     """Add a block to the stack of segments, joined with those it reaches back into."""
     while stack:
         before = stack.pop()

@@ -1,8 +1,8 @@
 """Where bytes come from: files, pipes and compressed streams, all read the same way.
 
-A stream has `read_into(view) -> int` (0 at the end), `done` (raw bytes consumed, for progress), `problem` (None, or
-why the stream ended before its time) and `close()`. Decompression runs in a thread of its own behind a bounded queue;
-the decompressors release the GIL, so the speed is theirs.
+A stream has `read_into(view) -> int` (0 at the end), `done` (raw bytes consumed, for progress), `problem`
+(None, or why the stream ended before its time) and `close()`. Decompression runs in a thread of its own
+behind a bounded queue; the decompressors release the GIL, so the speed is theirs.
 """
 
 from __future__ import annotations
@@ -54,7 +54,9 @@ class Stream(Protocol):
 
 
 class FileStream:
-    """A regular file. With `hold=False` the descriptor is open only while reading (for thousands of files at once)."""
+    """A regular file. With `hold=False` the descriptor is open only while reading (for thousands of files at
+    once).
+    """
 
     def __init__(self, path: str, hold: bool = True) -> None:
         self.path = path
@@ -90,7 +92,9 @@ class FileStream:
 
 
 class PipeStream:
-    """A pipe, or any binary file object, read once. `head` is what was already taken off it; `feed` sees all bytes."""
+    """A pipe, or any binary file object, read once. `head` is what was already taken off it; `feed` sees all
+    bytes.
+    """
 
     def __init__(self, file: Any, feed: Callable[[Any], None] | None = None) -> None:
         self.file = file
@@ -101,7 +105,7 @@ class PipeStream:
         self.read_some = getattr(file, "readinto1", None) or file.readinto
 
     def peek(self, size: int) -> bytes:
-        """The first `size` bytes (fewer at the end); they are read again later. Only before the first read."""
+        """The first `size` bytes (fewer at the end); they are read again. Only before the first read."""
         buffer = bytearray(size)
         view = memoryview(buffer)
         have = 0

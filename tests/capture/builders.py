@@ -33,7 +33,17 @@ def rows_of(source: Any) -> list[Row]:
             while source.advance(rec):
                 data = bytes(rec.buf[rec.start : rec.start + rec.caplen])
                 rows.append(
-                    Row(rec.number, rec.ts, rec.capture, rec.frame, rec.offset, rec.caplen, rec.wirelen, rec.linktype, data)
+                    Row(
+                        rec.number,
+                        rec.ts,
+                        rec.capture,
+                        rec.frame,
+                        rec.offset,
+                        rec.caplen,
+                        rec.wirelen,
+                        rec.linktype,
+                        data,
+                    )
                 )
             return rows
         except OutOfOrder:
@@ -59,7 +69,11 @@ def pcap(
     out = struct.pack(order + "IHHiIII", magic, *version, 0, 0, 65535, linktype)
     for ts, data in records:
         lengths = (len(data) + 4, len(data)) if swap else (len(data), len(data) + 4)
-        out += struct.pack(order + "IIII", ts // 10**9, ts % 10**9 // (1 if nano else 1000), *lengths) + extra + data
+        out += (
+            struct.pack(order + "IIII", ts // 10**9, ts % 10**9 // (1 if nano else 1000), *lengths)
+            + extra
+            + data
+        )
     return out
 
 
@@ -84,7 +98,14 @@ def idb(order: str = "<", linktype: int = 1, snaplen: int = 0, options: bytes = 
     return block(1, struct.pack(order + "HHI", linktype, 0, snaplen) + options, order)
 
 
-def epb(interface: int, ticks: int, data: bytes, order: str = "<", wirelen: int | None = None, options: bytes = b"") -> bytes:
+def epb(
+    interface: int,
+    ticks: int,
+    data: bytes,
+    order: str = "<",
+    wirelen: int | None = None,
+    options: bytes = b"",
+) -> bytes:
     wire = len(data) if wirelen is None else wirelen
     head = struct.pack(order + "IIIII", interface, ticks >> 32, ticks & 0xFFFFFFFF, len(data), wire)
     return block(6, head + pad(data) + options, order)

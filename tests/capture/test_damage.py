@@ -58,7 +58,15 @@ def test_pcapng_goes_on_after_damage(tmp_path):
 def test_pcapng_bad_packets_are_noted_and_passed(tmp_path):
     lying = bytearray(epb(0, 5, b"abcd"))
     lying[20:24] = (200).to_bytes(4, "little")
-    data = shb() + epb(0, 1, b"none") + idb() + bytes(lying) + epb(7, 2, b"nope") + epb(0, 3, b"good") + block(6, b"tiny")
+    data = (
+        shb()
+        + epb(0, 1, b"none")
+        + idb()
+        + bytes(lying)
+        + epb(7, 2, b"nope")
+        + epb(0, 3, b"good")
+        + block(6, b"tiny")
+    )
     data += epb(0, 4, b"last")
     (tmp_path / "n").write_bytes(data)
     rows, source = read(tmp_path / "n")
@@ -74,7 +82,12 @@ def test_pcap_goes_on_when_a_chain_is_found(tmp_path, garbage):
     rows, source = read(tmp_path / "p")
     assert [row.ts for row in rows] == [ts for ts, _ in records]
     damage = source.damage[0]
-    assert (damage.frame, damage.offset, damage.recovered, damage.skipped_bytes) == (6, len(first), True, len(garbage))
+    assert (damage.frame, damage.offset, damage.recovered, damage.skipped_bytes) == (
+        6,
+        len(first),
+        True,
+        len(garbage),
+    )
 
 
 def test_absurd_length_stops_without_memory(tmp_path):

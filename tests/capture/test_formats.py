@@ -31,7 +31,10 @@ def test_pcap_variants(tmp_path, order, nano):
     rows, source = read(path)
     check_records(rows, records, 4)
     fact = source.captures[0]
-    assert (fact.byte_order, fact.resolution) == ("little" if order == "<" else "big", "1 ns" if nano else "1 us")
+    assert (fact.byte_order, fact.resolution) == (
+        "little" if order == "<" else "big",
+        "1 ns" if nano else "1 us",
+    )
     assert (fact.packets, fact.truncated, fact.first_ts, fact.last_ts) == (50, 50, T0, records[-1][0])
     assert fact.captured_bytes == sum(len(data) for _, data in records)
     assert path.read_bytes()[rows[7].offset : rows[7].offset + rows[7].caplen] == records[7][1]
@@ -43,7 +46,9 @@ def test_kuznetsov_header(tmp_path):
     check_records(read(tmp_path / "k")[0], records, 4)
 
 
-@pytest.mark.parametrize(("version", "swap"), [((2, 2), True), ((2, 3), True), ((2, 3), False), ((543, 0), True)])
+@pytest.mark.parametrize(
+    ("version", "swap"), [((2, 2), True), ((2, 3), True), ((2, 3), False), ((543, 0), True)]
+)
 def test_swapped_lengths(tmp_path, version, swap):
     records = frames(9)
     (tmp_path / "old").write_bytes(pcap(records, version=version, swap=swap))
@@ -55,17 +60,33 @@ def test_fcs_bits_and_fraction_carry(tmp_path):
     data += struct.pack("<IIII", 100, 2_500_000, 4, 4) + b"abcd"
     (tmp_path / "f").write_bytes(data)
     rows, source = read(tmp_path / "f")
-    assert (rows[0].ts, rows[0].linktype, source.captures[0].linktype_name) == (102_500_000_000, 1, "ETHERNET")
+    assert (rows[0].ts, rows[0].linktype, source.captures[0].linktype_name) == (
+        102_500_000_000,
+        1,
+        "ETHERNET",
+    )
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
 def test_pcapng_interfaces_and_resolutions(tmp_path, order):
     tick = 0x0123_5678_9ABC
-    cases = [(6, tick * 1000), (9, tick), (3, tick * 10**6), (12, tick // 1000), (0x80 | 20, (tick * 10**9) >> 20),
-             (0x80 | 40, (tick * 10**9) >> 40), (0x80 | 63, (tick * 10**9) >> 63), (0x80 | 10, (tick * 10**9) >> 10)]  # fmt: skip
+    cases = [
+        (6, tick * 1000),
+        (9, tick),
+        (3, tick * 10**6),
+        (12, tick // 1000),
+        (0x80 | 20, (tick * 10**9) >> 20),
+        (0x80 | 40, (tick * 10**9) >> 40),
+        (0x80 | 63, (tick * 10**9) >> 63),
+        (0x80 | 10, (tick * 10**9) >> 10),
+    ]
     data = shb(order)
     for number, (resolution, _) in enumerate(cases):
-        options = option(2, b"eth%d" % number, order) + option(9, bytes([resolution]), order) + option(0, b"", order)
+        options = (
+            option(2, b"eth%d" % number, order)
+            + option(9, bytes([resolution]), order)
+            + option(0, b"", order)
+        )
         data += idb(order, linktype=100 + number, options=options)
     offset = option(9, b"\x09", order) + option(14, struct.pack(order + "q", -5), order)
     data += idb(order, options=offset)
@@ -89,12 +110,18 @@ def test_pcapng_all_packet_blocks_statistics_comments(tmp_path):
     data += epb(0, 10, b"one", options=option(2, b"\0\0\0\1") + option(1, b"hello") + option(1, b"again"))
     data += block(2, struct.pack("<HHIIII", 0, 3, 0, 11, 3, 8) + pad(b"old"))
     data += block(3, struct.pack("<I", 2) + pad(b"s2"))
-    counters = b"".join(option(code, struct.pack("<Q", value)) for code, value in ((4, 100), (5, 7), (6, 90), (7, 3)))
+    counters = b"".join(
+        option(code, struct.pack("<Q", value)) for code, value in ((4, 100), (5, 7), (6, 90), (7, 3))
+    )
     data += block(5, struct.pack("<III", 0, 0, 0) + counters)
     (tmp_path / "n").write_bytes(data)
     rows, source = read(tmp_path / "n")
     assert [(r.ts, r.caplen, r.wirelen, r.data) for r in rows] == [
-        (0, 5, 9, b"simpl"), (10_000, 3, 3, b"one"), (11_000, 3, 8, b"old"), (11_000, 2, 2, b"s2")]  # fmt: skip
+        (0, 5, 9, b"simpl"),
+        (10_000, 3, 3, b"one"),
+        (11_000, 3, 8, b"old"),
+        (11_000, 2, 2, b"s2"),
+    ]
     fact = source.captures[0]
     assert (fact.kernel_received, fact.kernel_drops, fact.filter_accept, fact.os_drops) == (100, 7, 90, 3)
     assert fact.comments == 3
@@ -103,10 +130,16 @@ def test_pcapng_all_packet_blocks_statistics_comments(tmp_path):
 
 def test_pcapng_sections_of_both_byte_orders(tmp_path):
     data = shb("<") + idb("<", linktype=1) + epb(0, 5, b"a", "<")
-    data += shb(">") + idb(">", linktype=113) + idb(">", linktype=0) + epb(1, 6, b"b", ">") + epb(0, 7, b"c", ">")
+    data += (
+        shb(">") + idb(">", linktype=113) + idb(">", linktype=0) + epb(1, 6, b"b", ">") + epb(0, 7, b"c", ">")
+    )
     (tmp_path / "n").write_bytes(data)
     rows, source = read(tmp_path / "n")
-    assert [(r.frame, r.linktype, r.capture, r.data) for r in rows] == [(1, 1, 0, b"a"), (2, 0, 2, b"b"), (3, 113, 1, b"c")]
+    assert [(r.frame, r.linktype, r.capture, r.data) for r in rows] == [
+        (1, 1, 0, b"a"),
+        (2, 0, 2, b"b"),
+        (3, 113, 1, b"c"),
+    ]
     assert [fact.byte_order for fact in source.captures] == ["little", "big", "big"]
 
 
@@ -197,9 +230,15 @@ def test_writers_are_read_back(tmp_path):
 
 @pytest.mark.parametrize(
     ("content", "what"),
-    [(b"", "empty"), (b"snoop\0\0\0\0\0\0\2", "snoop"), (b"hello world\n" * 9, "text"), (bytes(100), "magic"),
-     (gzip.compress(b"just text here\n"), "text (inside gzip)"), (b"PK\x03\x04aaaa", "zip")],
-)  # fmt: skip
+    [
+        (b"", "empty"),
+        (b"snoop\0\0\0\0\0\0\2", "snoop"),
+        (b"hello world\n" * 9, "text"),
+        (bytes(100), "magic"),
+        (gzip.compress(b"just text here\n"), "text (inside gzip)"),
+        (b"PK\x03\x04aaaa", "zip"),
+    ],
+)
 def test_what_is_no_capture_is_named(tmp_path, content, what):
     (tmp_path / "x").write_bytes(content)
     with pytest.raises(CaptureError, match="not a capture") as error:

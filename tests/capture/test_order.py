@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import itertools
 import json
 import random
 import struct
@@ -41,7 +42,9 @@ def write_files(folder, files):
 
 def check(paths, want):
     rows, source = read(*paths)
-    assert [(row.ts, row.frame, row.data) for row in rows] == [(ts, frame, data) for ts, _, frame, data in want]
+    assert [(row.ts, row.frame, row.data) for row in rows] == [
+        (ts, frame, data) for ts, _, frame, data in want
+    ]
     assert [row.number for row in rows] == list(range(1, len(want) + 1))
     assert not source.damage and source.late == 0
     assert sum(fact.packets for fact in source.captures) == len(want)
@@ -86,7 +89,7 @@ def test_disorder_in_large_files(tmp_path, monkeypatch, kind, number):
     files[0 if number else 1] = [(T0 + i * 7777, b"other") for i in range(500)]
     paths, want = write_files(tmp_path, files)
     source = check(paths, want)
-    back = [(a - b) for a, b in zip(times, times[1:], strict=False) if b < a]
+    back = [(a - b) for a, b in itertools.pairwise(times) if b < a]
     fact = next(fact for fact in source.captures if fact.path == str(paths[number]))
     assert (fact.reordered, fact.max_backstep_ns) == (len(back), max(back))
 
@@ -106,7 +109,9 @@ print(json.dumps([[row.ts, row.frame, row.offset, row.data.hex()] for row in row
     records = [(T0 + dice.randrange(0, 300), payload(dice, i)) for i in range(600)]
     plain = pcap(records, nano=True)
     (tmp_path / "a").write_bytes(pack(plain))
-    got = run_pure_json(f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n" + code, str(tmp_path / "a"))
+    got = run_pure_json(
+        f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n" + code, str(tmp_path / "a")
+    )
     want = sorted(range(600), key=lambda i: records[i][0])
     assert [row[1] for row in got] == [i + 1 for i in want]
     assert all(bytes.fromhex(row[3]) == records[i][1] for row, i in zip(got, want, strict=True))
@@ -143,7 +148,7 @@ def test_300_overlapping_files(tmp_path):
 def test_a_rotated_set_is_not_open_at_once(tmp_path):
     import os
 
-    paths, _ = write_files(tmp_path, [[(T0 + n * 10**9 + i, b"data") for i in range(20)] for n in range(0, 60)])
+    paths, _ = write_files(tmp_path, [[(T0 + n * 10**9 + i, b"data") for i in range(20)] for n in range(60)])
     source = open_captures(paths)
     rec = Record()
     highest = 0
@@ -203,13 +208,22 @@ def test_compiled_and_pure_give_the_same_records(tmp_path):
         broken[at] ^= 0xFF
     (tmp_path / "broken").write_bytes(broken)
     paths.append(tmp_path / "broken")
-    got = run_pure_json(f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n" + PURE, *map(str, paths))
+    got = run_pure_json(
+        f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n" + PURE, *map(str, paths)
+    )
     for path in paths:
         assert got[str(path)] == as_json(path)
 
 
 def test_scan_finds_the_finest_segments():
     stack = []
-    for low, high, steady in ((0, 5, True), (5, 9, True), (8, 12, True), (20, 30, True), (13, 14, True), (31, 40, True)):
+    for low, high, steady in (
+        (0, 5, True),
+        (5, 9, True),
+        (8, 12, True),
+        (20, 30, True),
+        (13, 14, True),
+        (31, 40, True),
+    ):
         scan_module.push(stack, low, high, 10, 100, steady)
     assert scan_module.join(stack) == [(10, 100, True), (20, 200, False), (20, 200, False), (10, 100, True)]
