@@ -1,5 +1,50 @@
-"""ctreplay: replay captures through a model of Linux connection tracking."""
+"""ctreplay: replay captures through a model of Linux connection tracking, into Parquet that DuckDB explores.
+
+    run = ctreplay.replay("capture.pcap", "capture.ctreplay")
+    db = ctreplay.open_dataset("capture.ctreplay")
+    db.sql("SELECT state, count(*) FROM connections GROUP BY ALL")
+"""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    import duckdb
+
 __version__ = "0.1.0"
+__all__ = ["__version__", "open_dataset", "replay"]
+
+
+def replay(
+    captures: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    output: str | os.PathLike[str] | None = None,
+    *,
+    sysctls: Mapping[str, int] | None = None,
+    packets: Literal["all", "notable", "none"] = "notable",
+    force: bool = False,
+) -> dict[str, Any]:
+    """Replay captures into the dataset folder `output` and return what its run.json holds, plus `path`.
+
+    `captures`: one or many files, folders or globs. `sysctls`: values by name, with or without `net.netfilter.`.
+    Raises `ctreplay.capture.CaptureError` (no capture), `FileExistsError` (without `force`),
+    `ctreplay.tracker.sysctl.SysctlError` (unknown name or impossible value), `OSError`.
+    """
+    from ctreplay.replaying import default_target, replay_to
+    from ctreplay.tracker import sysctl
+
+    paths = [captures] if isinstance(captures, (str, os.PathLike)) else list(captures)
+    target = Path(output) if output is not None else default_target(paths)
+    values = sysctl.parse(f"{name}={value}" for name, value in (sysctls or {}).items())
+    run = replay_to(paths, target, sysctls=values, packets=packets, force=force)
+    return run | {"path": str(target)}
+
+
+def open_dataset(path: str | os.PathLike[str]) -> duckdb.DuckDBPyConnection:
+    """A DuckDB connection with the dataset's tables, views and macros. Raises `ctreplay.sql.DatasetError`."""
+    from ctreplay.sql import open_dataset as connect
+
+    return connect(path)

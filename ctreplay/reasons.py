@@ -85,6 +85,7 @@ TABLE: tuple[tuple[str, str, str], ...] = (
     ("ip_header", "undecodable", "IP header cut or malformed"),
     ("ip_length", "undecodable", "IP total length below the header length"),
     ("ip_checksum", "dropped", "wrong IPv4 header checksum: dropped before tracking"),
+    ("ipv6_address", "dropped", "IPv6 from a multicast source or to a reserved or interface-local group"),
     ("arp", "undecodable", "ARP"),
     ("llc", "undecodable", "LLC frame that carries no IP"),
     ("mpls", "undecodable", "MPLS payload that is not IP"),

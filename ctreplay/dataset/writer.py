@@ -22,7 +22,7 @@ _SORTED_BY = {"transitions": ["transition_id"], "packets": ["packet"], "occupanc
 _WAITING = 4
 
 
-class DatasetExists(Exception):
+class DatasetExists(FileExistsError):
     """The target folder is there already."""
 
 

@@ -6,6 +6,7 @@ cdef int _OK
 cdef int _IP_VERSION
 cdef int _IP_HEADER
 cdef int _IP_LENGTH
+cdef int _IPV6_ADDRESS
 cdef int _L4_NOT_FOUND
 cdef int _TUPLE_MISSING
 cdef int _GRE_NOT_PPP

@@ -12,6 +12,7 @@ from ctreplay.packet import Packet
 _OK = 0
 _IP_VERSION = reasons.CODES["ip_version"]
 _IP_HEADER = reasons.CODES["ip_header"]
+_IPV6_ADDRESS = reasons.CODES["ipv6_address"]
 _IP_LENGTH = reasons.CODES["ip_length"]
 _L4_NOT_FOUND = reasons.CODES["l4_not_found"]
 _TUPLE_MISSING = reasons.CODES["tuple_missing"]
@@ -126,6 +127,9 @@ class Network:
         pkt.src_lo = be64(b, o + 16)
         pkt.dst_hi = be64(b, o + 24)
         pkt.dst_lo = be64(b, o + 32)
+        # dropped on receipt (ip6_rcv): multicast sources, and groups of scope 0 and 1 (RFC 4291 section 2.7)
+        if pkt.src_hi >> 56 == 0xFF or (pkt.dst_hi >> 56 == 0xFF and (pkt.dst_hi >> 48 & 0xF) < 2):
+            return _IPV6_ADDRESS
         total = 40 + payload
         pkt.l3_len = total
         pkt.cut = 1 if left < total else 0

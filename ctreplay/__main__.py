@@ -1,0 +1,5 @@
+"""`python -m ctreplay`."""
+
+from ctreplay.cli import main
+
+main()

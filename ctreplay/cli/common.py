@@ -1,0 +1,67 @@
+"""What all commands share: exit codes, messages, escaping, the sysctl options."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+EXIT_FINE = 0
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_DAMAGED = 3
+EXIT_INTERRUPTED = 130
+
+
+class Exit(Exception):  # noqa: N818 - the way out, not always an error
+    """End the command with a code and, on stderr, a message."""
+
+    def __init__(self, code: int, message: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+def fail(message: str, code: int = EXIT_USAGE) -> NoReturn:
+    """End with a message on stderr."""
+    raise Exit(code, message)
+
+
+def printable(text: object) -> str:
+    """Text from a capture or file name, safe to show: control and unprintable characters become escapes."""
+    found = []
+    for char in str(text):
+        if char.isprintable():
+            found.append(char)
+        else:
+            found.append(char.encode("unicode_escape", "surrogatepass").decode("ascii"))
+    return "".join(found).encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def complain(message: str) -> None:
+    """One message on stderr."""
+    lines = [printable(line) for line in message.splitlines()]
+    print("ctreplay: " + "\n".join(lines), file=sys.stderr)
+
+
+def note(message: str) -> None:
+    """A note for people on stderr."""
+    print(printable(message), file=sys.stderr)
+
+
+def read_sysctls(settings: list[str] | None, file: Path | None) -> dict[str, int]:
+    """Values of --sysctl-file, overridden by --sysctl."""
+    from ctreplay.tracker import sysctl
+
+    values: dict[str, int] = {}
+    try:
+        if file is not None:
+            try:
+                text = file.read_text(encoding="utf-8", errors="replace")
+            except OSError as exc:
+                fail(f"{file}: {exc.strerror}")
+            values.update(sysctl.parse_file(text, str(file)))
+        values.update(sysctl.parse(settings or []))
+    except sysctl.SysctlError as exc:
+        fail(str(exc))
+    return values
