@@ -1,0 +1,6 @@
+"""The referee: this machine's own conntrack, asked about a capture."""
+
+from .errors import CannotVerify
+from .recorder import Event, KernelAnswer, LiveEntry, Recording, record_packets
+
+__all__ = ["CannotVerify", "Event", "KernelAnswer", "LiveEntry", "Recording", "record_packets"]

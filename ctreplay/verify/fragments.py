@@ -1,0 +1,73 @@
+"""Fragment queues grow old in the capture's time: the kernel's own timeout is out of reach, later fragments of a queue
+that would have expired get another identification instead."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+from .packets import Prepared
+
+_NS = 1_000_000_000
+
+
+class FragmentQueues:
+    """Knows when each of the kernel's reassembly queues was created."""
+
+    def __init__(self, timeout4_s: int, timeout6_s: int) -> None:
+        self._timeout = {4: timeout4_s * _NS, 6: timeout6_s * _NS}
+        self._born: dict[tuple[object, ...], int] = {}
+        self._ident: dict[tuple[object, ...], int] = {}
+        self._pieces: dict[tuple[object, ...], list[tuple[int, int]]] = {}
+        self._taken = 0
+
+    @staticmethod
+    def _key(packet: Prepared) -> tuple[object, ...]:
+        return packet.family, packet.src, packet.dst, packet.ident, packet.proto if packet.family == 4 else 0
+
+    def before(self, packet: Prepared, now: int) -> None:
+        """Give the fragment its identification."""
+        key = self._key(packet)
+        born = self._born.get(key)
+        if born is not None and now - born >= self._timeout[packet.family]:
+            self._forget(key)
+            self._taken += 1
+            self._ident[key] = packet.ident ^ (0x8000 + self._taken) & 0xFFFF
+        ident = self._ident.get(key)
+        if ident is not None:
+            struct.pack_into("!H" if packet.family == 4 else "!I", packet.raw, packet.ident_at, ident)
+
+    def after(self, packet: Prepared, now: int, queues_before: int, complete: bool) -> None:
+        """Note what the kernel did with it (`queues_before`: `count()` from before the write)."""
+        key = self._key(packet)
+        if complete:
+            self._forget(key)
+        elif packet.family == 4:
+            change = self.count() - queues_before
+            if change < 0:
+                self._forget(key)
+            elif change > 0:
+                self._born[key] = now
+        elif self._overlaps(key, packet):
+            self._forget(key)
+        else:
+            self._born.setdefault(key, now)
+
+    def _overlaps(self, key: tuple[object, ...], packet: Prepared) -> bool:
+        start, end = packet.offset, packet.offset + len(packet.raw) - packet.ident_at - 4
+        pieces = self._pieces.setdefault(key, [])
+        clash = any(start < b and a < end and not (a <= start and end <= b) for a, b in pieces)
+        pieces.append((start, end))
+        return clash
+
+    def _forget(self, key: tuple[object, ...]) -> None:
+        self._born.pop(key, None)
+        self._pieces.pop(key, None)
+
+    @staticmethod
+    def count() -> int:
+        """IPv4 queues in the namespace."""
+        for line in Path("/proc/self/net/sockstat").read_text().splitlines():
+            if line.startswith("FRAG:"):
+                return int(line.split()[2])
+        return 0

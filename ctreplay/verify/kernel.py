@@ -1,0 +1,292 @@
+"""The kernel's side: writes packets into the namespace and reads what conntrack made of each."""
+
+from __future__ import annotations
+
+import os
+import struct
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from . import clock, conntrack, namespace, rules
+from .errors import CannotVerify
+from .fragments import FragmentQueues
+from .packets import SCTP, TCP, Prepared, prepare, seal
+
+NS = clock.NS
+PARK_S = 2_000_000  # far enough for every capture; above it there is no timeout that a user would set
+_PARKED_MS = 1_900_000_000
+_FIN_OR_RST = 0x05
+_ASSURED, _DYING = 0x4, 0x200
+_FLOOR_S = 120  # an out-of-window FIN or RST only shortens timeouts of at least this much
+_TIMEOUTS = "nf_conntrack_"
+_SOON_S, _LATE_S = 1.985, 2.012  # a real age in between may be on either side of the kernel's tick
+
+
+@dataclass(slots=True)
+class Entry:
+    """The shadow of one entry: what the kernel says, and the deadline in the capture's time."""
+
+    number: int
+    ident: int
+    family: int
+    orig: bytes
+    key: tuple[int, bytes, int, bytes, int]
+    reply_key: tuple[int, bytes, int, bytes, int]
+    status: int
+    state: str | None
+    created_ts: int
+    created_real: float
+    counters: list[int]
+
+
+class Kernel:
+    """One replay. Raises CannotVerify when the namespace does not behave as planned."""
+
+    def __init__(self, sysctls: dict[str, int | str], started: Callable[[], float] = time.monotonic) -> None:
+        self._now = started
+        for name, value in (
+            ("net.netfilter.nf_conntrack_acct", 1),
+            ("net.netfilter.nf_conntrack_events", 1),
+            ("net.netfilter.nf_conntrack_log_invalid", 255),
+            ("net.ipv4.ipfrag_time", 36000),
+            ("net.ipv4.ipfrag_high_thresh", 1 << 28),
+            ("net.netfilter.nf_conntrack_frag6_timeout", 36000),
+        ):
+            namespace.sysctl(name, value)
+        frag_timeout = [30, 60]
+        for name, value in sysctls.items():
+            full = name if "." in name else f"net.netfilter.{name}"
+            if full == "net.ipv4.ipfrag_time":
+                frag_timeout[0] = int(value)
+            elif full == "net.netfilter.nf_conntrack_frag6_timeout":
+                frag_timeout[1] = int(value)
+            else:
+                namespace.sysctl(full, value)
+        self.tun = namespace.device()
+        try:
+            rules.install()
+            self.log = rules.Log()
+            self.ct = conntrack.Conntrack()
+        except CannotVerify:
+            raise
+        except Exception as error:  # pyroute2 has errors of its own
+            raise CannotVerify(f"nf_tables, nfnetlink_log or ctnetlink are not there ({error})") from None
+        self.fragments = FragmentQueues(*frag_timeout)
+        self.deadlines = clock.Deadlines()
+        self.entries: dict[int, Entry] = {}
+        self.by_ident: dict[int, Entry] = {}
+        self.by_key: dict[tuple[int, bytes, int, bytes, int], Entry] = {}
+        self.created = 0
+        names = os.listdir("/proc/sys/net/netfilter")
+        timeouts = {n: namespace.sysctl_value(f"net.netfilter.{n}") for n in names if "_timeout" in n}
+        self._unacknowledged = timeouts["nf_conntrack_tcp_timeout_unacknowledged"]
+        self.udp = timeouts["nf_conntrack_udp_timeout"], timeouts["nf_conntrack_udp_timeout_stream"]
+        used = {*timeouts.values(), *(v - 1 for v in timeouts.values())}
+        self._short = next(s for s in range(_FLOOR_S - 10, 1, -1) if s not in used)
+        self._self_test()
+
+    def _self_test(self) -> None:
+        samples = (
+            "4500001c00010000401100000a0101010a01010203e903ea00080000",
+            "600000000008114020010db800000000000000000000000120010db800000000000000000000000203e903ea00080000",
+        )
+        checksum = namespace.sysctl_value("net.netfilter.nf_conntrack_checksum")
+        namespace.sysctl("net.netfilter.nf_conntrack_checksum", 0)
+        for version, sample in zip((4, 6), samples, strict=True):
+            answer = self.replay(0, prepare(bytes.fromhex(sample)))
+            if answer.get("state") != "NEW" or answer.get("refreshed") != self.udp[0] or not answer.get("conn"):
+                raise CannotVerify(f"the IPv{version} self-test failed: this kernel answered {answer}")
+        for entry in list(self.entries.values()):
+            self._expire(entry)
+        self.created = 0
+        namespace.sysctl("net.netfilter.nf_conntrack_checksum", checksum)
+
+    def _expire(self, entry: Entry) -> None:
+        self.ct.delete(entry.family, entry.orig)
+        self._forget(entry)
+
+    def _forget(self, entry: Entry) -> None:
+        self.deadlines.drop(entry.number)
+        self.entries.pop(entry.number, None)
+        if self.by_ident.get(entry.ident) is entry:
+            del self.by_ident[entry.ident]
+        for key in (entry.key, entry.reply_key):
+            if self.by_key.get(key) is entry:
+                del self.by_key[key]
+
+    def replay(self, ts: int, packet: Prepared) -> dict[str, Any]:
+        """Hand one packet to the kernel and say what happened. Entries whose deadline has passed go first."""
+        expired = []
+        for deadline, number in self.deadlines.passed(ts):
+            expired.append([number, deadline])
+            self._expire(self.entries[number])
+        short = self._show_short_timeout(packet, ts)
+        queues = 0
+        if packet.fragment:
+            self.fragments.before(packet, ts)
+            queues = self.fragments.count()
+        before = self._now()
+        try:
+            os.write(self.tun, seal(packet))
+        except OSError as error:
+            raise CannotVerify(f"the TUN device refused a packet of {len(packet.raw)} bytes: {error}") from None
+        answer = self._read(ts, packet, before, short)
+        if expired:
+            answer["expired"] = expired
+        if packet.fragment:
+            self.fragments.after(packet, ts, queues, answer["state"] is not None)
+        return answer
+
+    def _show_short_timeout(self, packet: Prepared, ts: int) -> Entry | None:
+        """Conntrack reads the remaining time of an assured entry when a FIN or RST is out of window. A parked timeout
+        looks long; where it is short in the capture's time the kernel must see a short one."""
+        if packet.proto != TCP or not packet.flags & _FIN_OR_RST or packet.fragment:
+            return None
+        entry = self.by_key.get(packet.key)
+        if entry is None or not entry.status & _ASSURED:
+            return None
+        left = self.deadlines.get(entry.number) - ts
+        if left >= _FLOOR_S * NS and left > self._unacknowledged * NS:
+            return None
+        self.ct.set_timeout(entry.family, entry.orig, self._short)
+        return entry
+
+    def _read(self, ts: int, packet: Prepared, real: float, short: Entry | None) -> dict[str, Any]:
+        state = direction = None
+        left_ms = None
+        ident = 0
+        why = []
+        for ours, prefix, mark in self.log.read():
+            if not ours:
+                why.append(prefix.strip())
+            elif prefix == rules.AFTER:
+                left_ms = mark
+            else:
+                state, _, direction = prefix.partition(" ")
+                ident = mark
+        answer: dict[str, Any] = {"state": state}
+        if why:
+            answer["why"] = why
+        if direction:
+            answer["direction"] = direction
+        entry = self.by_ident.get(ident) if ident else None
+        old_status = entry.status if entry else 0
+        for seen in self.ct.events():
+            touched = self._event(seen, ts, real)
+            if seen.event == "NEW":
+                entry = touched
+            answer.setdefault("events", []).append(
+                [seen.event, touched.number if touched else None, seen.state, seen.status, seen.counters]
+            )
+        if entry is None:
+            if state in ("NEW", "RELATED", "ESTABLISHED"):
+                answer["unconfirmed"] = True
+            elif state == "INVALID":
+                self._look_at(answer, packet, ts, short)
+            return answer
+        answer["conn"] = entry.number
+        if packet.proto == clock.UDP and self._doubtful(entry, ts, real, old_status):
+            answer["doubt"] = True
+        if entry.number not in self.entries:  # destroyed by this very packet
+            answer.update(status=entry.status, proto_state=entry.state, counters=entry.counters)
+            return answer
+        self._refresh(answer, entry, ts, left_ms, short)
+        return answer
+
+    def _refresh(self, answer: dict[str, Any], entry: Entry, ts: int, left_ms: int | None, short: Entry | None) -> None:
+        seen = self.ct.get(entry.family, entry.orig)
+        if seen is None:
+            raise CannotVerify("an entry vanished between two requests; the machine is too busy to referee")
+        entry.status, entry.state = seen.status, seen.state
+        entry.counters = seen.counters or entry.counters
+        parked = left_ms is not None and (
+            abs(left_ms - self._short * 1000) < 900 if short is entry else left_ms > _PARKED_MS
+        )
+        if left_ms is None:  # refused by the IP layer after conntrack: only whole seconds are to be had
+            parked = seen.timeout is not None and (
+                seen.timeout in (self._short, self._short - 1) if short is entry else seen.timeout > _PARKED_MS / 1000
+            )
+            left_ms = ((seen.timeout or 0) + 1) * 1000
+        if not parked:
+            seconds = -(-left_ms // 1000)
+            self.deadlines.set(entry.number, ts + seconds * NS)
+            answer["refreshed"] = seconds
+        if not parked or short is entry:
+            self.ct.set_timeout(entry.family, entry.orig, PARK_S)
+        answer.update(
+            status=entry.status,
+            proto_state=entry.state,
+            counters=entry.counters,
+            left_ns=self.deadlines.get(entry.number) - ts,
+        )
+
+    def _look_at(self, answer: dict[str, Any], packet: Prepared, ts: int, short: Entry | None) -> None:
+        """An INVALID packet can change the live entry with its tuple (SCTP states, the FIN/RST rule)."""
+        live = self.by_key.get(packet.key)
+        if live is None or packet.proto not in (TCP, SCTP):
+            return
+        answer["tuple_conn"] = live.number
+        seen = self.ct.get(live.family, live.orig)
+        if seen is None or seen.timeout is None:
+            return
+        live.status, live.state = seen.status, seen.state
+        answer["proto_state"] = live.state
+        if live is short:
+            untouched = seen.timeout in (self._short, self._short - 1)
+        else:
+            untouched = seen.timeout > _PARKED_MS / 1000
+        if not untouched:
+            seconds = self._unacknowledged if seen.timeout + 1 == self._unacknowledged else seen.timeout
+            self.deadlines.set(live.number, ts + seconds * NS)
+            answer["lowered"] = seconds
+        if not untouched or live is short:
+            self.ct.set_timeout(live.family, live.orig, PARK_S)
+        answer["left_ns"] = self.deadlines.get(live.number) - ts
+
+    def _event(self, seen: conntrack.View, ts: int, real: float) -> Entry | None:
+        if seen.event == "NEW":
+            self.created += 1
+            key, reply = conntrack.tuple_key(seen.orig), conntrack.tuple_key(seen.reply)
+            entry = Entry(
+                self.created, seen.ident, seen.family, seen.orig, key, reply, seen.status, seen.state, ts, real,
+                [0, 0, 0, 0],
+            )  # fmt: skip
+            self.entries[entry.number] = self.by_ident[seen.ident] = entry
+            self.by_key[key] = self.by_key[reply] = entry
+            return entry
+        known = self.by_ident.get(seen.ident)
+        if known is None:
+            return None
+        known.status = seen.status & ~_DYING
+        if seen.state is not None:
+            known.state = seen.state
+        if seen.event == "DESTROY":
+            known.counters = seen.counters or known.counters
+            self._forget(known)
+        return known
+
+    def _doubtful(self, entry: Entry, ts: int, real: float, old_status: int) -> bool:
+        """True when the kernel's clock and the capture's may disagree about UDP's two seconds."""
+        if not old_status & 0x2 or entry.created_ts == ts:
+            return False
+        latest, earliest = self._now() - entry.created_real, real - entry.created_real
+        if ts - entry.created_ts > clock.STREAM_NS:
+            return earliest < _LATE_S
+        return latest > _SOON_S
+
+    def leftovers(self, ts: int) -> list[dict[str, Any]]:
+        """The table after the last packet, with the time left. Raises CannotVerify if kernel and shadow disagree."""
+        idents = {seen.ident for seen in self.ct.dump()}
+        if idents != set(self.by_ident):
+            raise CannotVerify(
+                f"the kernel's table ({len(idents)} entries) and the referee's shadow of it ({len(self.by_ident)}) differ"
+            )
+        return [
+            {"conn": e.number, "left_ns": self.deadlines.get(e.number) - ts, "state": e.state, "status": e.status,
+             "counters": e.counters}
+            for e in self.entries.values()
+        ]  # fmt: skip
+
+

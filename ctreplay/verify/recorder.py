@@ -1,0 +1,172 @@
+"""Drives the referee process and hands its answers on as objects."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import IO, Any
+
+from .errors import CannotVerify
+from .referee import FRAME
+
+
+@dataclass(slots=True)
+class Event:
+    """One ctnetlink event. `conn` numbers entries in the order of their creation; `status` holds IPS_* bits;
+    `counters` are original packets and bytes, reply packets and bytes (DESTROY only)."""
+
+    event: str
+    conn: int | None
+    state: str | None
+    status: int
+    counters: tuple[int, ...] | None = None
+
+
+@dataclass(slots=True)
+class KernelAnswer:
+    """What the kernel did with one packet.
+
+    `ctstate` is None for an absorbed fragment and for what never reached conntrack (`unfit` says why the referee did
+    not even try). `refreshed` holds the timeout in seconds that this packet set, else None. `left_ns` is the time the
+    entry has left. `lowered` is set when an INVALID FIN or RST shortened the timeout. `unconfirmed`: the IP layer of
+    this machine refused the packet after conntrack, so a new entry was never confirmed. `doubt`: this machine was too
+    slow to tell UDP's two seconds apart.
+    """
+
+    packet: int
+    ctstate: str | None = None
+    direction: str | None = None
+    conn: int | None = None
+    tuple_conn: int | None = None
+    state: str | None = None
+    status: int | None = None
+    refreshed: int | None = None
+    lowered: int | None = None
+    left_ns: int | None = None
+    counters: tuple[int, ...] | None = None
+    events: list[Event] = field(default_factory=list)
+    expired: list[tuple[int, int]] = field(default_factory=list)
+    why: list[str] = field(default_factory=list)
+    unconfirmed: bool = False
+    doubt: bool = False
+    unfit: str | None = None
+
+
+@dataclass(slots=True)
+class LiveEntry:
+    """An entry that was left in the table after the last packet."""
+
+    conn: int
+    left_ns: int
+    state: str | None
+    status: int
+    counters: tuple[int, ...]
+
+
+class Recording:
+    """Iterate for the answers, in packet order (unfit packets first). Then `entries` holds the table's rest."""
+
+    def __init__(self, packets: Iterable[tuple[int, int, bytes]], sysctls: Mapping[str, int | str]) -> None:
+        self.release = ""
+        self.planned_s = 0.0
+        self.entries: list[LiveEntry] = []
+        if sys.platform != "linux":
+            raise CannotVerify(f"the referee is Linux's own conntrack and this is {sys.platform}; run it on Linux")
+        try:
+            import pyroute2  # noqa: F401
+        except ImportError:
+            raise CannotVerify("pyroute2 is missing; install ctreplay[verify]") from None
+        self._errors: IO[bytes] = tempfile.TemporaryFile()
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "ctreplay.verify.referee"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+        )
+        self._failure: BaseException | None = None
+        self._feeder = threading.Thread(target=self._feed, args=(packets, dict(sysctls)), daemon=True)
+        self._feeder.start()
+        first = self._row()
+        self.release = first["release"] if first else ""
+
+    def _feed(self, packets: Iterable[tuple[int, int, bytes]], sysctls: dict[str, int | str]) -> None:
+        pipe = self._process.stdin
+        assert pipe is not None
+        try:
+            pipe.write(json.dumps({"sysctls": sysctls}).encode() + b"\n")
+            for number, ts, data in packets:
+                pipe.write(FRAME.pack(number, ts, len(data)) + data)
+        except BrokenPipeError:
+            pass  # the referee has said why, on its way out
+        except BaseException as error:  # re-raised in the reader's thread
+            self._failure = error
+            self._process.kill()
+        finally:
+            try:
+                pipe.close()
+            except BrokenPipeError:
+                pass
+
+    def _row(self) -> dict[str, Any] | None:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            self._process.wait()
+            if self._failure is not None:
+                raise self._failure
+            self._errors.seek(0)
+            last = self._errors.read().decode("utf-8", "replace").strip().splitlines()[-1:]
+            raise CannotVerify(f"the referee process ended early ({self._process.returncode}) {' '.join(last)}".strip())
+        row: dict[str, Any] = json.loads(line)
+        if row["type"] == "cannot":
+            self.close()
+            raise CannotVerify(row["reason"])
+        return row if row["type"] != "end" else None
+
+    def __iter__(self) -> Iterator[KernelAnswer]:
+        try:
+            while (row := self._row()) is not None:
+                kind = row.pop("type")
+                if kind == "plan":
+                    self.planned_s = row["seconds"]
+                elif kind == "entry":
+                    self.entries.append(LiveEntry(**{**row, "counters": tuple(row["counters"])}))
+                else:
+                    yield _answer(row)
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """End the referee; its namespace goes with it."""
+        if self._process.poll() is None:
+            self._process.kill()
+        self._process.wait()
+        self._feeder.join(timeout=5)
+        if self._process.stdout:
+            self._process.stdout.close()
+        self._errors.close()
+
+
+def _answer(row: dict[str, Any]) -> KernelAnswer:
+    row["ctstate"] = row.pop("state", None)
+    row["state"] = row.pop("proto_state", None)
+    row["events"] = [Event(e, c, s, b, tuple(n) if n else None) for e, c, s, b, n in row.pop("events", ())]
+    row["expired"] = [(number, at) for number, at in row.pop("expired", ())]
+    if row.get("counters") is not None:
+        row["counters"] = tuple(row["counters"])
+    return KernelAnswer(**row)
+
+
+def record_packets(
+    packets: Iterable[tuple[int, int, bytes]], sysctls: Mapping[str, int | str] | None = None
+) -> Recording:
+    """Replay `(number, time in ns, bytes from the IP header on)` through this machine's kernel.
+
+    `sysctls`: conntrack sysctls by name, with or without `net.netfilter.`. Raises CannotVerify.
+    """
+    return Recording(packets, sysctls or {})

@@ -1,0 +1,120 @@
+"""The namespace's rules: they log what conntrack decided and let nothing answer.
+
+`ct id` and `ct expiration` travel in the packet mark, which nfnetlink_log reports. nft's own language refuses to put
+an expiration into a mark, hence expressions through pyroute2's nftables socket.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Any
+
+from . import netlink as nl
+
+TABLE = "ctreplay"
+_GROUP = 0  # the group nf_conntrack_log_invalid uses, so that one socket keeps both in order
+_OURS = "ctreplay "
+_INET = 1
+_PREROUTING, _INPUT, _OUTPUT = "prerouting", "input", "output"
+_AFTER_CONFIRM = 2**31 - 1  # the confirm hook's own priority
+_CT_STATE, _CT_DIRECTION, _CT_EXPIRATION, _CT_ID = 0, 1, 5, 23
+_META_MARK, _REGISTER, _EQUAL = 3, 1, 0
+_STATE_BITS = (("INVALID", 1), ("ESTABLISHED", 2), ("RELATED", 4), ("NEW", 8), ("UNTRACKED", 64))
+AFTER = "after"
+
+
+def _ct(key: int) -> dict[str, Any]:
+    from pyroute2.nftables.expressions import genex
+
+    return genex("ct", {"dreg": _REGISTER, "key": key})
+
+
+def _equals(value: bytes) -> dict[str, Any]:
+    from pyroute2.nftables.expressions import genex
+
+    return genex("cmp", {"sreg": _REGISTER, "op": _EQUAL, "data": {"attrs": [("NFTA_DATA_VALUE", value)]}})
+
+
+def _mark() -> dict[str, Any]:
+    from pyroute2.nftables.expressions import genex
+
+    return genex("meta", {"key": _META_MARK, "sreg": _REGISTER})
+
+
+def _log(prefix: str) -> dict[str, Any]:
+    from pyroute2.nftables.expressions import genex
+
+    return genex("log", {"group": _GROUP, "prefix": _OURS + prefix})
+
+
+def install() -> None:
+    """Create table, chains and rules. The order matters twice: of hooks with equal priority the one registered first
+    runs last, so the chain behind the confirm hook exists before any `ct` expression pulls conntrack's hooks in."""
+    from pyroute2.nftables.main import NFTables
+
+    with NFTables(nfgen_family=_INET) as nft:
+        nft.table("add", name=TABLE)
+        for name, hook, priority, policy in (
+            ("after_confirm", _INPUT, _AFTER_CONFIRM, 0),
+            ("nothing_leaves", _OUTPUT, -500, 0),
+            ("decided", _PREROUTING, -150, 1),
+        ):
+            nft.chain(
+                "add",
+                table=TABLE,
+                name=name,
+                type="filter",
+                policy=policy,
+                hook=hook,
+                priority=priority,
+            )
+
+        def rule(chain: str, *expressions: dict[str, Any]) -> None:
+            nft.rule("add", table=TABLE, chain=chain, expressions=[expressions])
+
+        rule("decided", _ct(_CT_ID), _mark())
+        for state, bit in _STATE_BITS:
+            test = (_ct(_CT_STATE), _equals(struct.pack("=I", bit)))
+            if state in ("INVALID", "UNTRACKED"):
+                rule("decided", *test, _log(state))
+                continue
+            for number, direction in enumerate(("original", "reply")):
+                rule(
+                    "decided", *test, _ct(_CT_DIRECTION), _equals(bytes([number])), _log(f"{state} {direction}")
+                )
+        rule("after_confirm", _ct(_CT_EXPIRATION), _mark(), _log(AFTER))
+
+
+class Log:
+    """The messages of nfnetlink_log: our rules' and nf_conntrack_log_invalid's."""
+
+    _CONFIG = 1
+    _CMD_BIND, _CMD_PF_BIND = 1, 3
+
+    def __init__(self) -> None:
+        self.sock = nl.NetfilterSocket()
+        for family in (2, 10):
+            self._configure(family, nl.attr(1, bytes([self._CMD_PF_BIND])))
+        self._configure(0, nl.attr(1, bytes([self._CMD_BIND])))
+        self._configure(0, nl.attr(2, struct.pack("!IBx", 0, 1)))  # copy nothing but metadata
+        self._configure(0, nl.attr(5, struct.pack("!I", 1)))  # do not queue
+
+    def _configure(self, family: int, body: bytes) -> None:
+        seq = self.sock.next_seq()
+        self.sock.acknowledged(
+            nl.message(nl.SUBSYS_ULOG, self._CONFIG, nl.NLM_F_ACK, seq, family, body, res_id=_GROUP), seq
+        )
+
+    def read(self) -> list[tuple[bool, str, int]]:
+        """`(ours, prefix, mark)` of each message that has arrived, in order."""
+        found = []
+        while (buf := self.sock.receive_now()) is not None:
+            for kind, _, _, start, end in nl.messages(buf):
+                if kind != nl.SUBSYS_ULOG << 8:
+                    continue
+                fields = nl.attributes(buf, start + 4, end)
+                prefix = buf[fields[10][0] : fields[10][1] - 1].decode("utf-8", "replace") if 10 in fields else ""
+                mark = int.from_bytes(buf[fields[2][0] : fields[2][1]], "big") if 2 in fields else 0
+                ours = prefix.startswith(_OURS)
+                found.append((ours, prefix.removeprefix(_OURS), mark))
+        return found
