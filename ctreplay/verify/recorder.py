@@ -120,7 +120,7 @@ class Recording:
             if self._failure is not None:
                 raise self._failure
             self._errors.seek(0)
-            last = self._errors.read().decode("utf-8", "replace").strip().splitlines()[-1:]
+            last = self._errors.read().decode("utf-8", "replace").strip().splitlines()[-6:]
             raise CannotVerify(f"the referee process ended early ({self._process.returncode}) {' '.join(last)}".strip())
         row: dict[str, Any] = json.loads(line)
         if row["type"] == "cannot":

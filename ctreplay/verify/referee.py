@@ -54,7 +54,7 @@ def run(stdin: BinaryIO, out: BinaryIO) -> None:
         readdress(packet, stand_ins)
     old, young = clock.constraints([(ts, packet) for _, ts, packet in fit], *kernel.udp)
     plan = clock.schedule([ts for _, ts, _ in fit], old, young)
-    waits = {index for index, _ in old} | {first for _, first in young}
+    timed = {index for index, _ in old} | {first for _, first in old + young}
     _say(out, {"type": "plan", "seconds": round(plan[-1], 1) if plan else 0.0})
     out.flush()
     for number, reason in unfit.items():
@@ -67,7 +67,7 @@ def run(stdin: BinaryIO, out: BinaryIO) -> None:
         firsts.setdefault(index, []).append(first)
     real: dict[int, float] = {}
     for index, (number, ts, packet) in enumerate(fit):
-        if index in waits:
+        if index in timed:
             due = began + shift + plan[index]
             for first in firsts.get(index, ()):
                 due = max(due, real[first] + 2.03)
