@@ -11,7 +11,7 @@ from __future__ import annotations
 import heapq
 from dataclasses import dataclass
 
-from .packets import UDP, Prepared
+from .packets import UDP, Prepared, udp_accepted
 
 NS = 1_000_000_000
 STREAM_NS = 2 * NS
@@ -30,7 +30,7 @@ class _Flow:
 
 
 def constraints(
-    packets: list[tuple[int, Prepared]], unreplied_s: int, stream_s: int
+    packets: list[tuple[int, Prepared]], unreplied_s: int, stream_s: int, verify_checksums: bool
 ) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
     """`(old, young)`: pairs (packet, first packet of its flow), by index, whose real distance must be over (under)
     two seconds."""
@@ -38,7 +38,7 @@ def constraints(
     datagrams: dict[object, list[int]] = {}
     old, young = [], []
     for index, (ts, packet) in enumerate(packets):
-        if packet.proto != UDP:
+        if packet.proto != UDP or not (packet.fragment or udp_accepted(packet, verify_checksums)):
             continue
         sport, dport = packet.sport, packet.dport
         if packet.fragment:

@@ -78,6 +78,7 @@ class Kernel:
         self.entries: dict[int, Entry] = {}
         self.by_ident: dict[int, Entry] = {}
         self.by_key: dict[tuple[int, bytes, int, bytes, int], Entry] = {}
+        self._pieces: dict[object, tuple[tuple[int, bytes, int, bytes, int], int]] = {}
         self.created = 0
         names = os.listdir("/proc/sys/net/netfilter")
         timeouts = {n: namespace.sysctl_value(f"net.netfilter.{n}") for n in names if "_timeout" in n}
@@ -93,6 +94,7 @@ class Kernel:
             "600000000008114020010db800000000000000000000000120010db800000000000000000000000203e903ea00080000",
         )
         checksum = namespace.sysctl_value("net.netfilter.nf_conntrack_checksum")
+        self.verifies_checksums = checksum != 0
         namespace.sysctl("net.netfilter.nf_conntrack_checksum", 0)
         for version, sample in zip((4, 6), samples, strict=True):
             answer = self.replay(0, prepare(bytes.fromhex(sample)))
@@ -122,7 +124,9 @@ class Kernel:
         for deadline, number in self.deadlines.passed(ts):
             expired.append([number, deadline])
             self._expire(self.entries[number])
-        short = self._show_short_timeout(packet, ts)
+        key, flags = self._first_piece(packet)
+        live = self.by_key.get(key)
+        short = self._show_short_timeout(live, flags, ts)
         queues = 0
         if packet.fragment:
             self.fragments.before(packet, ts)
@@ -132,20 +136,26 @@ class Kernel:
             os.write(self.tun, seal(packet))
         except OSError as error:
             raise CannotVerify(f"the TUN device refused a packet of {len(packet.raw)} bytes: {error}") from None
-        answer = self._read(ts, packet, before, short)
+        answer = self._read(ts, packet, before, live, short)
         if expired:
             answer["expired"] = expired
         if packet.fragment:
             self.fragments.after(packet, ts, queues, answer["state"] is not None)
         return answer
 
-    def _show_short_timeout(self, packet: Prepared, ts: int) -> Entry | None:
+    def _first_piece(self, packet: Prepared) -> tuple[tuple[int, bytes, int, bytes, int], int]:
+        """Tuple and TCP flags, for a fragment those of the datagram's first piece."""
+        if not packet.fragment:
+            return packet.key, packet.flags
+        datagram = packet.src, packet.dst, packet.ident
+        if packet.offset == 0:
+            self._pieces[datagram] = packet.key, packet.flags
+        return self._pieces.get(datagram, (packet.key, 0))
+
+    def _show_short_timeout(self, entry: Entry | None, flags: int, ts: int) -> Entry | None:
         """Conntrack reads the remaining time of an assured entry when a FIN or RST is out of window. A parked timeout
         looks long; where it is short in the capture's time the kernel must see a short one."""
-        if packet.proto != TCP or not packet.flags & _FIN_OR_RST or packet.fragment:
-            return None
-        entry = self.by_key.get(packet.key)
-        if entry is None or not entry.status & _ASSURED:
+        if entry is None or entry.key[0] != TCP or not flags & _FIN_OR_RST or not entry.status & _ASSURED:
             return None
         left = self.deadlines.get(entry.number) - ts
         if left >= _FLOOR_S * NS and left > self._unacknowledged * NS:
@@ -153,7 +163,9 @@ class Kernel:
         self.ct.set_timeout(entry.family, entry.orig, self._short)
         return entry
 
-    def _read(self, ts: int, packet: Prepared, real: float, short: Entry | None) -> dict[str, Any]:
+    def _read(
+        self, ts: int, packet: Prepared, real: float, live: Entry | None, short: Entry | None
+    ) -> dict[str, Any]:
         state = direction = None
         left_ms = None
         ident = 0
@@ -183,8 +195,10 @@ class Kernel:
         if entry is None:
             if state in ("NEW", "RELATED", "ESTABLISHED"):
                 answer["unconfirmed"] = True
-            elif state == "INVALID":
-                self._look_at(answer, packet, ts, short)
+            elif state == "INVALID" and live is not None:
+                self._look_at(answer, live, ts, short)
+            if short is not None and state != "INVALID":
+                self.ct.set_timeout(short.family, short.orig, PARK_S)
             return answer
         answer["conn"] = entry.number
         if packet.proto == clock.UDP and self._doubtful(entry, ts, real, old_status):
@@ -222,10 +236,9 @@ class Kernel:
             left_ns=self.deadlines.get(entry.number) - ts,
         )
 
-    def _look_at(self, answer: dict[str, Any], packet: Prepared, ts: int, short: Entry | None) -> None:
+    def _look_at(self, answer: dict[str, Any], live: Entry, ts: int, short: Entry | None) -> None:
         """An INVALID packet can change the live entry with its tuple (SCTP states, the FIN/RST rule)."""
-        live = self.by_key.get(packet.key)
-        if live is None or packet.proto not in (TCP, SCTP):
+        if live.key[0] not in (TCP, SCTP):
             return
         answer["tuple_conn"] = live.number
         seen = self.ct.get(live.family, live.orig)

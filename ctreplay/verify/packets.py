@@ -197,6 +197,19 @@ def prepare(data: bytes) -> Prepared:
     return packet
 
 
+def udp_accepted(packet: Prepared, verify_checksums: bool) -> bool:
+    """Whether conntrack takes this UDP packet for valid, by length and checksum."""
+    data = bytes(packet.raw[packet.l4 :])
+    if len(data) < 8:
+        return False
+    length, checksum = struct.unpack_from("!HH", data, 4)
+    if not 8 <= length <= len(data):
+        return False
+    if not checksum or not verify_checksums:
+        return True
+    return ones_sum(packet.src + packet.dst + struct.pack("!II", length, UDP) + data[:length]) == 0xFFFF
+
+
 def _quoted(packet: Prepared) -> int:
     """Offset of the packet quoted by an ICMP error, 0 if there is none."""
     at, raw = packet.l4, packet.raw
