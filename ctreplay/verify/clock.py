@@ -42,9 +42,10 @@ def constraints(
             continue
         sport, dport = packet.sport, packet.dport
         if packet.fragment:
-            whole = datagrams.setdefault((packet.src, packet.dst, packet.ident), [0, 0, -1, 0])
+            whole = datagrams.setdefault((packet.src, packet.dst, packet.ident), [0, 0, -1, 0, 0])
             if packet.offset == 0:
                 whole[0], whole[1] = sport, dport
+                whole[4] = int.from_bytes(packet.raw[packet.l4 + 4 : packet.l4 + 6], "big")
             whole[3] += len(packet.raw) - packet.l4
             if not packet.more:
                 whole[2] = packet.offset + len(packet.raw) - packet.l4
@@ -52,6 +53,8 @@ def constraints(
                 continue
             sport, dport = whole[0], whole[1]
             del datagrams[packet.src, packet.dst, packet.ident]
+            if not 8 <= whole[4] <= whole[3]:
+                continue
         here, there = (packet.src, sport), (packet.dst, dport)
         key = (min(here, there), max(here, there))
         flow = flows.get(key)

@@ -98,7 +98,7 @@ class Kernel:
         namespace.sysctl("net.netfilter.nf_conntrack_checksum", 0)
         for version, sample in zip((4, 6), samples, strict=True):
             answer = self.replay(0, prepare(bytes.fromhex(sample)))
-            if answer.get("state") != "NEW" or answer.get("refreshed") != self.udp[0] or not answer.get("conn"):
+            if answer.get("ctstate") != "NEW" or answer.get("refreshed") != self.udp[0] or not answer.get("conn"):
                 raise CannotVerify(f"the IPv{version} self-test failed: this kernel answered {answer}")
         for entry in list(self.entries.values()):
             self._expire(entry)
@@ -140,7 +140,7 @@ class Kernel:
         if expired:
             answer["expired"] = expired
         if packet.fragment:
-            self.fragments.after(packet, ts, queues, answer["state"] is not None)
+            self.fragments.after(packet, ts, queues, answer["ctstate"] is not None)
         return answer
 
     def _first_piece(self, packet: Prepared) -> tuple[tuple[int, bytes, int, bytes, int], int]:
@@ -178,7 +178,7 @@ class Kernel:
             else:
                 state, _, direction = prefix.partition(" ")
                 ident = mark
-        answer: dict[str, Any] = {"state": state}
+        answer: dict[str, Any] = {"ctstate": state}
         if why:
             answer["why"] = why
         if direction:
@@ -204,7 +204,7 @@ class Kernel:
         if packet.proto == clock.UDP and self._doubtful(entry, ts, real, old_status):
             answer["doubt"] = True
         if entry.number not in self.entries:  # destroyed by this very packet
-            answer.update(status=entry.status, proto_state=entry.state, counters=entry.counters)
+            answer.update(status=entry.status, state=entry.state, counters=entry.counters)
             return answer
         self._refresh(answer, entry, ts, left_ms, short)
         return answer
@@ -231,7 +231,7 @@ class Kernel:
             self.ct.set_timeout(entry.family, entry.orig, PARK_S)
         answer.update(
             status=entry.status,
-            proto_state=entry.state,
+            state=entry.state,
             counters=entry.counters,
             left_ns=self.deadlines.get(entry.number) - ts,
         )
@@ -245,7 +245,7 @@ class Kernel:
         if seen is None or seen.timeout is None:
             return
         live.status, live.state = seen.status, seen.state
-        answer["proto_state"] = live.state
+        answer["state"] = live.state
         if live is short:
             untouched = seen.timeout in (self._short, self._short - 1)
         else:

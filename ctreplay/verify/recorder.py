@@ -8,64 +8,11 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import IO, Any
 
+from .answers import KernelAnswer, LiveEntry, from_row
 from .errors import CannotVerify
 from .referee import FRAME
-
-
-@dataclass(slots=True)
-class Event:
-    """One ctnetlink event. `conn` numbers entries in the order of their creation; `status` holds IPS_* bits;
-    `counters` are original packets and bytes, reply packets and bytes (DESTROY only)."""
-
-    event: str
-    conn: int | None
-    state: str | None
-    status: int
-    counters: tuple[int, ...] | None = None
-
-
-@dataclass(slots=True)
-class KernelAnswer:
-    """What the kernel did with one packet.
-
-    `ctstate` is None for an absorbed fragment and for what never reached conntrack (`unfit` says why the referee did
-    not even try). `refreshed` holds the timeout in seconds that this packet set, else None. `left_ns` is the time the
-    entry has left. `lowered` is set when an INVALID FIN or RST shortened the timeout. `unconfirmed`: the IP layer of
-    this machine refused the packet after conntrack, so a new entry was never confirmed. `doubt`: this machine was too
-    slow to tell UDP's two seconds apart.
-    """
-
-    packet: int
-    ctstate: str | None = None
-    direction: str | None = None
-    conn: int | None = None
-    tuple_conn: int | None = None
-    state: str | None = None
-    status: int | None = None
-    refreshed: int | None = None
-    lowered: int | None = None
-    left_ns: int | None = None
-    counters: tuple[int, ...] | None = None
-    events: list[Event] = field(default_factory=list)
-    expired: list[tuple[int, int]] = field(default_factory=list)
-    why: list[str] = field(default_factory=list)
-    unconfirmed: bool = False
-    doubt: bool = False
-    unfit: str | None = None
-
-
-@dataclass(slots=True)
-class LiveEntry:
-    """An entry that was left in the table after the last packet."""
-
-    conn: int
-    left_ns: int
-    state: str | None
-    status: int
-    counters: tuple[int, ...]
 
 
 class Recording:
@@ -131,13 +78,13 @@ class Recording:
     def __iter__(self) -> Iterator[KernelAnswer]:
         try:
             while (row := self._row()) is not None:
-                kind = row.pop("type")
-                if kind == "plan":
-                    self.planned_s = row["seconds"]
-                elif kind == "entry":
-                    self.entries.append(LiveEntry(**{**row, "counters": tuple(row["counters"])}))
+                answer = from_row(row)
+                if isinstance(answer, KernelAnswer):
+                    yield answer
+                elif isinstance(answer, LiveEntry):
+                    self.entries.append(answer)
                 else:
-                    yield _answer(row)
+                    self.planned_s = row["seconds"]
         finally:
             self.close()
 
@@ -150,16 +97,6 @@ class Recording:
         if self._process.stdout:
             self._process.stdout.close()
         self._errors.close()
-
-
-def _answer(row: dict[str, Any]) -> KernelAnswer:
-    row["ctstate"] = row.pop("state", None)
-    row["state"] = row.pop("proto_state", None)
-    row["events"] = [Event(e, c, s, b, tuple(n) if n else None) for e, c, s, b, n in row.pop("events", ())]
-    row["expired"] = [(number, at) for number, at in row.pop("expired", ())]
-    if row.get("counters") is not None:
-        row["counters"] = tuple(row["counters"])
-    return KernelAnswer(**row)
 
 
 def record_packets(
