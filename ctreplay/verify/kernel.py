@@ -140,7 +140,9 @@ class Kernel:
         if expired:
             answer["expired"] = expired
         if packet.fragment:
-            self.fragments.after(packet, ts, queues, answer["ctstate"] is not None)
+            complete = answer["ctstate"] is not None
+            answer["absorbed"] = not complete
+            self.fragments.after(packet, ts, queues, complete)
         return answer
 
     def _first_piece(self, packet: Prepared) -> tuple[tuple[int, bytes, int, bytes, int], int]:

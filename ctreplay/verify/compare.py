@@ -1,0 +1,215 @@
+"""Holds a dataset against the kernel's answers, field by field.
+
+Not judged, but counted: packets that this machine's IP layer refused although a router forwarded them, with everything
+on their tuple (the kernel never confirmed such an entry), and UDP flows for whose two seconds the machine was too slow.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .answers import KernelAnswer, LiveEntry
+
+_STATUS = 0xF  # EXPECTED, SEEN_REPLY, ASSURED, CONFIRMED
+_NS = 1_000_000_000
+_BOUNDS = ("seq", "ack", "seq_end", "seq_low", "seq_high", "ack_low", "ack_high", "margin")
+Tuple = tuple[Any, frozenset[tuple[Any, Any]]]
+
+
+@dataclass(slots=True)
+class Difference:
+    """One field that differs. `packet` is None for a difference in an entry's end. `why` holds the kernel's own
+    log_invalid messages, `bounds` the numbers of ctreplay's window check."""
+
+    packet: int | None
+    flow: str
+    field: str
+    kernel: Any
+    ctreplay: Any
+    why: list[str] = field(default_factory=list)
+    reason: str | None = None
+    bounds: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Report:
+    """`packets` were compared, `not_judged` says how many were not, by reason; `connections` counts entries."""
+
+    packets: int = 0
+    connections: int = 0
+    not_judged: Counter[str] = field(default_factory=Counter)
+    differences: list[Difference] = field(default_factory=list)
+
+    @property
+    def differing_packets(self) -> int:
+        return len({d.packet for d in self.differences if d.packet is not None})
+
+
+def _rows(path: Path) -> list[dict[str, Any]]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(path)
+    for index, column in enumerate(table.schema):
+        if pa.types.is_timestamp(column.type):  # nanoseconds do not fit a datetime
+            table = table.set_column(index, column.name, table.column(index).cast(pa.int64()))
+    rows: list[dict[str, Any]] = table.to_pylist()
+    return rows
+
+
+def _flow_text(row: dict[str, Any]) -> str:
+    def end(which: str, port: str) -> str:
+        address, number = row.get(which), row.get(port)
+        if number is None:
+            return str(address)
+        return f"[{address}]:{number}" if ":" in str(address) else f"{address}:{number}"
+
+    if row.get("src") is None:
+        return "not IP"
+    return f"{row.get('proto')} {end('src', 'sport')} > {end('dst', 'dport')}"
+
+
+def _tuple(row: dict[str, Any]) -> Tuple:
+    ends = (row.get("src"), row.get("sport")), (row.get("dst"), row.get("dport"))
+    return row.get("proto"), frozenset(ends)
+
+
+class _Comparison:
+    def __init__(self, dataset: Path) -> None:
+        self.report = Report()
+        self.mine = {row["packet"]: row for row in _rows(dataset / "packets.parquet")}
+        self.connections = {row["conn_id"]: row for row in _rows(dataset / "connections.parquet")}
+        self.events: dict[int, list[dict[str, Any]]] = {}
+        for row in _rows(dataset / "transitions.parquet"):
+            if row["packet"] is not None:
+                self.events.setdefault(row["packet"], []).append(row)
+        self.same: dict[int, int] = {}  # the kernel's number of an entry -> conn_id
+        self.counters: dict[int, tuple[int, ...]] = {}
+        self.expired: dict[int, int] = {}
+        self.excluded: set[int] = set()
+
+    def run(self, answers: Sequence[KernelAnswer], entries: Iterable[LiveEntry]) -> Report:
+        unsure = self._unsure(answers)
+        for answer in answers:
+            row = self.mine.get(answer.packet)
+            self._follow(answer)
+            if row is None:
+                self._differ(answer, {}, "row", answer.ctstate, None)
+                continue
+            reason = unsure.get(_tuple(row)) if row.get("src") is not None else None
+            if reason is not None:
+                self.report.not_judged[reason] += 1
+                if answer.conn is not None:
+                    self.excluded.add(answer.conn)
+                continue
+            self.report.packets += 1
+            self._packet(answer, row)
+        self._ends({entry.conn: entry for entry in entries})
+        self.report.connections = len(self.same)
+        return self.report
+
+    def _unsure(self, answers: Iterable[KernelAnswer]) -> dict[Tuple, str]:
+        found: dict[Tuple, str] = {}
+        for answer in answers:
+            row = self.mine.get(answer.packet)
+            if row is None or row.get("src") is None:
+                continue
+            if answer.unconfirmed:
+                found[_tuple(row)] = "refused by this machine's routing"
+            elif answer.doubt:
+                found[_tuple(row)] = "this machine was too slow for UDP's two seconds"
+            elif answer.ctstate is None and not answer.absorbed and answer.unfit is None and row["ctstate"] is not None:
+                found[_tuple(row)] = "refused by this machine's IP layer"
+        return found
+
+    def _follow(self, answer: KernelAnswer) -> None:
+        for number, at in answer.expired:
+            self.expired[number] = at
+        if answer.conn is not None and answer.counters is not None:
+            self.counters[answer.conn] = answer.counters
+        for event in answer.events:
+            if event.conn is not None and event.counters is not None:
+                self.counters[event.conn] = event.counters
+
+    def _differ(self, answer: KernelAnswer, row: dict[str, Any], name: str, kernel: Any, mine: Any) -> None:
+        bounds = {key: row[key] for key in _BOUNDS if row.get(key) is not None}
+        self.report.differences.append(
+            Difference(answer.packet, _flow_text(row), name, kernel, mine, answer.why, row.get("reason"), bounds)
+        )
+
+    def _packet(self, answer: KernelAnswer, row: dict[str, Any]) -> None:
+        if answer.ctstate != row["ctstate"]:
+            self._differ(answer, row, "ctstate", answer.ctstate, row["ctstate"])
+        elif answer.conn is not None:
+            self._with_entry(answer, row)
+        kernel = [self._event(e.event, e.conn, e.state, e.status) for e in answer.events]
+        mine = [
+            self._event(e["event"], None, e["new_state"], e["new_status"] or 0) for e in self.events.get(answer.packet, ())
+        ]
+        if kernel != mine:
+            self._differ(answer, row, "events", kernel, mine)
+        for seen, event in zip(answer.events, self.events.get(answer.packet, ()), strict=False):
+            if seen.conn is not None and self.same.setdefault(seen.conn, event["conn_id"]) != event["conn_id"]:
+                self._differ(answer, row, "event's entry", self.same[seen.conn], event["conn_id"])
+
+    @staticmethod
+    def _event(event: str, conn: int | None, state: str | None, status: int) -> tuple[str, str | None, int]:
+        del conn
+        return event, state, status & _STATUS
+
+    def _with_entry(self, answer: KernelAnswer, row: dict[str, Any]) -> None:
+        assert answer.conn is not None
+        if (answer.direction or None) != row["direction"]:
+            self._differ(answer, row, "direction", answer.direction, row["direction"])
+        known = self.same.setdefault(answer.conn, row["conn_id"])
+        if known != row["conn_id"]:
+            self._differ(answer, row, "entry", known, row["conn_id"])
+        if answer.ctstate != "RELATED" and answer.state != row["state"]:
+            self._differ(answer, row, "state", answer.state, row["state"])
+        if (answer.refreshed is not None) != bool(row["refreshed"]):
+            self._differ(answer, row, "refreshed", answer.refreshed is not None, row["refreshed"])
+        elif answer.refreshed is not None and answer.refreshed != row["timeout_s"]:
+            self._differ(answer, row, "timeout", answer.refreshed, row["timeout_s"])
+
+    def _ends(self, alive: dict[int, LiveEntry]) -> None:
+        for number, conn_id in self.same.items():
+            row = self.connections.get(conn_id)
+            if number in self.excluded:
+                continue
+            if row is None:
+                self._end(None, conn_id, {}, "entry", "exists", "no row")
+                continue
+            mine = tuple(row[f"{side}_{unit}"] for side in ("orig", "reply") for unit in ("packets", "bytes"))
+            kernel = self.counters.get(number)
+            if kernel is not None and kernel != mine:
+                self._end(None, conn_id, row, "counters", kernel, mine)
+            if number in alive:
+                left = alive[number].left_ns // _NS
+                got = row["timeout_left_s"] if row["end_reason"] == "capture_end" else row["end_reason"]
+                if got != left:
+                    self._end(None, conn_id, row, "time left at the end", left, got)
+            elif number in self.expired:
+                ours = (row["end_reason"], row["end_ts"])
+                if ours != ("timeout", self.expired[number]):
+                    self._end(None, conn_id, row, "expiry", ("timeout", self.expired[number]), ours)
+            elif row["end_reason"] in ("timeout", "capture_end"):
+                self._end(None, conn_id, row, "end", "destroyed by a packet", row["end_reason"])
+
+    def _end(self, packet: None, conn_id: int, row: dict[str, Any], name: str, kernel: Any, mine: Any) -> None:
+        flow = {"proto": row.get("proto"), "src": row.get("orig_src"), "dst": row.get("orig_dst")}
+        flow |= {"sport": row.get("orig_sport"), "dport": row.get("orig_dport")}
+        text = f"entry {conn_id} {_flow_text(flow)}"
+        self.report.differences.append(Difference(packet, text, name, kernel, mine))
+
+
+def compare(dataset: Path | str, answers: Iterable[KernelAnswer], entries: Iterable[LiveEntry] = ()) -> Report:
+    """Compare a dataset made with `--packets all` with the kernel's answers to the same packets.
+
+    `entries` may be a Recording's list: it is read after `answers` is exhausted.
+    """
+    ordered = sorted(answers, key=lambda answer: answer.packet)
+    return _Comparison(Path(dataset)).run(ordered, entries)
