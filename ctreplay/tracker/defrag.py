@@ -21,6 +21,9 @@ _MAX_DATAGRAM = 65535
 _SOURCES_KEPT = 65536
 # what the kernel charges for a fragment beside its bytes, roughly: the limit is a guard, not a verdict
 _OVERHEAD = 512
+_FRAGMENT, _AUTH, _NONE = 44, 51, 59
+_EXTENSIONS = frozenset((0, 43, _FRAGMENT, _AUTH, 60))
+_TRANSPORT_HEADER = {6: 20, 17: 8, 58: 8}
 
 
 class Queue:
@@ -190,8 +193,7 @@ class Defrag:
         offset = p.frag_off
         size = p.l3 + p.l3_len - data_at
         end = offset + size
-        if offset == 0 and p.frag_more and p.l4_fault:
-            # RFC 7112: the first fragment must hold the whole header chain
+        if offset == 0 and p.frag_more and self.chain_cut(p, data_at, data_at + size):
             return PASS_ON
         if size < 0:
             return PASS_ON
@@ -234,6 +236,20 @@ class Defrag:
         header[4:6] = payload.to_bytes(2, "big")
         self.datagram = bytes(header) + self.payload(queue)
         return COMPLETE
+
+    def chain_cut(self, p: Packet, at: int, stop: int) -> bool:
+        """Whether the transport header of a first fragment is not whole (RFC 7112): a fragment that ends within the
+        extension headers themselves is queued all the same."""
+        buf = p.buf
+        kind = buf[p.frag_pos]
+        while kind in _EXTENSIONS:
+            if at + 2 > stop:
+                return False
+            if kind == _FRAGMENT and (buf[at + 2] or buf[at + 3] & 0xF8):
+                return False
+            size = (buf[at + 1] + 2) << 2 if kind == _AUTH else 8 if kind == _FRAGMENT else (buf[at + 1] + 1) << 3
+            kind, at = buf[at], at + size
+        return kind != _NONE and at + _TRANSPORT_HEADER.get(kind, 1) > stop
 
     def unfragmentable(self, p: Packet) -> bytes:
         """The headers before the fragment header, with its next-header value put where it stood."""

@@ -14,13 +14,14 @@ TCP, UDP, ICMP, ICMP6, SCTP, UDPLITE = 6, 17, 1, 58, 132, 136
 _PORTS = frozenset((TCP, UDP, SCTP, UDPLITE))
 _CHECKSUM_AT = {TCP: 16, UDP: 6, UDPLITE: 6, ICMP6: 2}
 _HOP, _ROUTING, _FRAGMENT, _AUTH, _DESTINATION = 0, 43, 44, 51, 60
+_SKIPPED_OPTION = 0x1E
 _ICMP_ERRORS = frozenset((3, 4, 5, 11, 12))
 
 
 @dataclass(slots=True)
 class Prepared:
     """A packet ready to be written. `sport`/`dport` are 0 where there are none; `ident_at` is the offset of the
-    fragment identification, or 0 for what is not a fragment."""
+    fragment identification, 0 where there is none."""
 
     raw: bytearray
     family: int
@@ -38,7 +39,7 @@ class Prepared:
 
     @property
     def fragment(self) -> bool:
-        return self.ident_at > 0
+        return self.ident_at > 0 and (self.more or self.offset > 0)
 
     @property
     def key(self) -> tuple[int, bytes, int, bytes, int]:
@@ -162,13 +163,14 @@ def _ipv6(data: bytes) -> Prepared:
 
 
 def _pad_options(raw: bytearray, at: int, length: int) -> None:
-    """Hop-by-hop options become padding: the IP layer judges them before conntrack sees the packet."""
+    """Hop-by-hop options become ones to be skipped: the IP layer judges them before conntrack sees the packet, and
+    refuses padding of more than seven bytes."""
     at, left = at + 2, length - 2
     while left:
         size = min(left, 257)
         if left - size == 1:
             size -= 1
-        raw[at : at + size] = bytes((1, size - 2)) + bytes(size - 2) if size > 1 else b"\0"
+        raw[at : at + size] = bytes((_SKIPPED_OPTION, size - 2)) + bytes(size - 2) if size > 1 else b"\0"
         at, left = at + size, left - size
 
 
