@@ -77,6 +77,7 @@ class Kernel:
         self.entries: dict[int, Entry] = {}
         self.by_ident: dict[int, Entry] = {}
         self.by_key: dict[tuple[int, bytes, int, bytes, int], Entry] = {}
+        self.verifies_checksums = namespace.sysctl_value("net.netfilter.nf_conntrack_checksum") != 0
         self._pieces: dict[object, tuple[tuple[int, bytes, int, bytes, int], int]] = {}
         self.created = 0
         names = os.listdir("/proc/sys/net/netfilter")
@@ -93,7 +94,6 @@ class Kernel:
             "600000000008114020010db800000000000000000000000120010db800000000000000000000000203e903ea00080000",
         )
         checksum = namespace.sysctl_value("net.netfilter.nf_conntrack_checksum")
-        self.verifies_checksums = checksum != 0
         namespace.sysctl("net.netfilter.nf_conntrack_checksum", 0)
         for version, sample in zip((4, 6), samples, strict=True):
             answer = self.replay(0, prepare(bytes.fromhex(sample)))
@@ -132,7 +132,7 @@ class Kernel:
             queues = self.fragments.count()
         before = self._now()
         try:
-            os.write(self.tun, seal(packet))
+            os.write(self.tun, seal(packet, self.verifies_checksums))
         except OSError as error:
             raise CannotVerify(f"the TUN device refused a packet of {len(packet.raw)} bytes: {error}") from None
         answer = self._read(ts, packet, before, live, short)

@@ -36,6 +36,7 @@ class Prepared:
     more: bool = False
     ident: int = 0
     ident_at: int = 0
+    bad_header: bool = False
 
     @property
     def fragment(self) -> bool:
@@ -118,10 +119,11 @@ def _ipv4(data: bytes) -> Prepared:
     if total < head:
         raise Unfit("IPv4 total length below the header length")
     _fit(raw, total)
+    damaged = len(data) >= total and ones_sum(raw[:head]) != 0xFFFF
     raw[8] = 64
     raw[20:head] = b"\x01" * (head - 20)
     (word,) = struct.unpack_from("!H", raw, 6)
-    packet = Prepared(raw, 4, raw[9], bytes(raw[12:16]), bytes(raw[16:20]), head)
+    packet = Prepared(raw, 4, raw[9], bytes(raw[12:16]), bytes(raw[16:20]), head, bad_header=damaged)
     packet.offset, packet.more = (word & 0x1FFF) * 8, bool(word & 0x2000)
     if packet.more or packet.offset:
         packet.ident_at = 4
@@ -261,11 +263,12 @@ def readdress(packet: Prepared, stand_ins: StandIns) -> None:
                     _shift_checksum(raw, packet.l4 + 2, old, new, False)
 
 
-def seal(packet: Prepared) -> bytes:
-    """The bytes to write: IPv4 gets a good header checksum."""
+def seal(packet: Prepared, keep_bad_header: bool) -> bytes:
+    """The bytes to write: IPv4 gets a good header checksum, unless a wrong one is to stay wrong."""
     raw = packet.raw
     if packet.family == 4:
         head = (raw[0] & 15) * 4
         raw[10:12] = b"\0\0"
-        struct.pack_into("!H", raw, 10, ~ones_sum(raw[:head]) & 0xFFFF)
+        wrong = keep_bad_header and packet.bad_header
+        struct.pack_into("!H", raw, 10, (~ones_sum(raw[:head]) & 0xFFFF) ^ wrong)
     return bytes(raw)

@@ -4,7 +4,7 @@
     sysctl nf_conntrack_tcp_loose=0
     +0.1 A>B tcp S seq=1000 win=64240 opts=mss,ws7,sackok
 
-`+T` seconds since the line before (default 0.001 where a line expands to several packets). Hosts `A B C D` are IPv4
+nf_conntrack_checksum is 0 unless set. `+T` seconds since the line before (default 0.001 where a line expands to several packets). Hosts `A B C D` are IPv4
 10.0.0.1-4, `a b c d` IPv6 2001:db8::1-4, `R`/`r` a router. `A`'s port is 40000, everyone else's 80; `sport= dport=`
 change both ends of the conversation (`sport` is the port of `A`/`a`, or of the sender if neither is `A`).
 
@@ -46,7 +46,7 @@ _START = 1_700_000_000 * 10**9
 @dataclass
 class Scenario:
     packets: list[tuple[int, bytes]] = field(default_factory=list)
-    sysctls: dict[str, int] = field(default_factory=dict)
+    sysctls: dict[str, int] = field(default_factory=lambda: {"nf_conntrack_checksum": 0})
 
 
 def _options(text: str) -> bytes:
