@@ -8,6 +8,7 @@ from PyPI: dpkt zstandard.
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import os
 import signal
 import sys
@@ -65,16 +66,24 @@ def main() -> int:
     for name in chosen.names or sorted(SAMPLES):
         sample, started = SAMPLES[name], time.monotonic()
         with tempfile.TemporaryDirectory() as made:
+            # a process each: its threads and sockets cannot disturb the next sample
+            child = multiprocessing.get_context("fork").Process(target=sample.record, args=(Path(made),))
+            child.start()
             try:
-                sample.record(Path(made))
-                for file in sample.files:
-                    (FOLDER / file).write_bytes((Path(made) / file).read_bytes())
-            except Exception as error:  # one sample that fails must not keep the others from being recorded
+                child.join()
+            finally:
+                if child.is_alive():
+                    child.terminate()
+                    child.join()
+                remove_stale_namespaces()
+            if child.exitcode != 0:
                 failed.append(name)
-                print(f"{name}: FAILED: {type(error).__name__}: {error}", file=sys.stderr)
+                print(f"{name}: FAILED", file=sys.stderr)
                 continue
+            for file in sample.files:
+                (FOLDER / file).write_bytes((Path(made) / file).read_bytes())
         counts = ", ".join(f"{file} {packets_in(FOLDER / file)} packets" for file in sample.files)
-        print(f"{name}: {counts} ({time.monotonic() - started:.0f} s)")
+        print(f"{name}: {counts} ({time.monotonic() - started:.0f} s)", flush=True)
     if not failed:
         write_readme()
     return 1 if failed else 0

@@ -57,10 +57,16 @@ def remove_stale_namespaces() -> None:
 
 
 def _remove_namespace(name: str) -> None:
-    for pid in sh("ip", "netns", "pids", name, check=False).split():
-        with contextlib.suppress(ProcessLookupError, ValueError):
-            os.kill(int(pid), signal.SIGKILL)
-    sh("ip", "netns", "del", name, check=False)
+    with contextlib.suppress(OSError):
+        here = os.stat(f"/run/netns/{name}").st_ino
+        for entry in Path("/proc").glob("[0-9]*/ns/net"):
+            with contextlib.suppress(OSError):
+                if entry.stat().st_ino == here:
+                    os.kill(int(entry.parts[2]), signal.SIGKILL)
+    # no pipes: the kernel may hold this program's descriptors for as long as the namespace takes to go
+    subprocess.run(
+        ["ip", "netns", "del", name], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False
+    )
 
 
 class Node:
@@ -284,6 +290,9 @@ class Lab:
             sh("ip", "-n", node.netns, "link", "del", name, check=False)
             os.close(device)
         for sock in self.sockets:
+            if sock.type == socket.SOCK_STREAM:
+                with contextlib.suppress(OSError):
+                    sock.shutdown(socket.SHUT_RDWR)  # wakes a thread that waits in accept()
             sock.close()
         for process in reversed(self.processes):
             if process.poll() is None:
