@@ -187,6 +187,8 @@ class Node:
             device = os.open("/dev/net/tun", os.O_RDWR)
             fcntl.ioctl(device, _TUNSETIFF, struct.pack("16sH", name.encode(), flags | _IFF_NO_PI))
         self.lab.devices.append((self, name, device))
+        if flags == IFF_TAP:  # tun devices have no address, those of tap devices are random
+            self.ip("link", "set", name, "address", f"02:00:00:00:0a:{len(self.lab.devices):02x}")
         self.ip("addr", "add", f"{address}/24", "dev", name)
         self.ip("link", "set", name, "up", "mtu", "1400")
         return device
