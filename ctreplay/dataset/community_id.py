@@ -7,8 +7,8 @@ import hashlib
 
 _SEED = b"\0\0"
 # ICMP and ICMPv6 types that have a counterpart; the pair stands for the ports
-_ICMP = {8: 0, 0: 8, 13: 14, 14: 13, 15: 16, 16: 15, 17: 18, 18: 17, 10: 9, 9: 10}
-_ICMPV6 = {128: 129, 129: 128, 133: 134, 134: 133, 135: 136, 136: 135, 130: 131, 131: 130, 139: 140, 140: 139, 144: 145, 145: 144}
+ICMP_PAIRS = {8: 0, 0: 8, 13: 14, 14: 13, 15: 16, 16: 15, 17: 18, 18: 17, 10: 9, 9: 10}
+ICMPV6_PAIRS = {128: 129, 129: 128, 133: 134, 134: 133, 135: 136, 136: 135, 130: 131, 131: 130, 139: 140, 140: 139, 144: 145, 145: 144}
 _WITH_PORTS = {1, 6, 17, 58, 132}
 
 
@@ -16,7 +16,7 @@ def community_id(proto: int, src: bytes, dst: bytes, sport: int, dport: int) -> 
     """`1:<base64 of SHA-1>`; addresses are 4 or 16 bytes; for ICMP `sport` is the type and `dport` the code."""
     one_way = False
     if proto in (1, 58):
-        counterpart = (_ICMP if proto == 1 else _ICMPV6).get(sport)
+        counterpart = (ICMP_PAIRS if proto == 1 else ICMPV6_PAIRS).get(sport)
         if counterpart is None:
             one_way = True
         else:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import socket
+from array import array
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from ctreplay import reasons
-from ctreplay.dataset.community_id import community_id
+from ctreplay.dataset.community_id import ICMP_PAIRS, ICMPV6_PAIRS
+from ctreplay.dataset.flowhash import FlowHash
 from ctreplay.dataset.schema import TABLES, arrow_schema, arrow_type
 from ctreplay.tracker import codes
 
@@ -19,6 +21,7 @@ _ARROW = {
 _MAPPED = bytes(10) + b"\xff\xff"
 _WITH_PORTS = (6, 17, 132, 136)
 _ICMP = (1, 58)
+_ID_LENGTH = 30
 
 Columns = dict[str, Any]
 
@@ -87,7 +90,7 @@ _CHANGES = pa.array(
 def transitions(c: Columns, n: int, first_id: int) -> list[pa.Array]:
     """Columns of transitions.parquet."""
     return [
-        pa.array(range(first_id, first_id + n), pa.int64()),
+        plain(array("q", range(first_id, first_id + n)), n),
         times(c["ts"], n),
         nullable(plain(c["packet"], n), 0),
         plain(c["conn_id"], n),
@@ -125,7 +128,7 @@ def connections(c: Columns, n: int, _first_id: int) -> list[pa.Array]:
 
     return [
         plain(c["conn_id"], n),
-        pa.array(community_ids(c, n), pa.string()),
+        community_ids(c, n),
         named(pc.if_else(pc.equal(family, pa.scalar(6, pa.int8())), 1, 0), ("ipv4", "ipv6")),
         named(proto, _PROTO_NAMES),
         proto,
@@ -166,21 +169,14 @@ def connections(c: Columns, n: int, _first_id: int) -> list[pa.Array]:
     ]
 
 
-def community_ids(c: Columns, n: int) -> list[str]:
-    """Community ID of each row."""
-    src, dst, proto, sport, dport = bytes(c["src"]), bytes(c["dst"]), c["proto"], c["sport"], c["dport"]
-    family = c["family"]
-    found = []
-    for i in range(n):
-        o = 16 * i
-        cut = o if family[i] == 6 else o + 12
-        number = proto[i]
-        if number in _ICMP:
-            one, two = dport[i] >> 8, dport[i] & 255
-        else:
-            one, two = sport[i], dport[i]
-        found.append(community_id(number, src[cut : o + 16], dst[cut : o + 16], one, two))
-    return found
+def community_ids(c: Columns, n: int) -> pa.Array:
+    """Community ID of each row; all are 30 characters long."""
+    text = bytearray(_ID_LENGTH * n)
+    FlowHash({1: ICMP_PAIRS, 58: ICMPV6_PAIRS}, text).fill(
+        c["src"], c["dst"], c["proto"], c["family"], c["sport"], c["dport"], n
+    )
+    offsets = array("i", range(0, _ID_LENGTH * n + 1, _ID_LENGTH))
+    return pa.StringArray.from_buffers(n, pa.py_buffer(offsets), pa.py_buffer(text))
 
 
 def packets(c: Columns, n: int, _first_id: int) -> list[pa.Array]:

@@ -54,6 +54,8 @@ class DatasetWriter:
         return pq.ParquetWriter(
             self.folder / f"{table}.parquet",
             schema,
+            # numbers hardly repeat: a dictionary of them only costs time
+            use_dictionary=[field.name for field in schema if pa.types.is_dictionary(field.type)],
             compression="zstd",
             compression_level=1,
             version="2.6",
