@@ -113,6 +113,11 @@ class PcapReader(Reader):
             wirelen = self.u32(p + 12)
             if self.lengths != _LENGTHS_PLAIN and (self.lengths == _LENGTHS_SWAPPED or caplen > wirelen):
                 caplen, wirelen = wirelen, caplen
+            if caplen == 0 and sec == 0 and wirelen == 0:
+                # a file system that lost the end of a file gives zeros for it
+                if not self.resync("a record header of zeros"):
+                    return False
+                continue
             if caplen > self.limit:
                 if not self.resync(f"captured length {caplen} is above the limit of {self.limit}"):
                     return False

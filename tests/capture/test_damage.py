@@ -90,6 +90,16 @@ def test_pcap_goes_on_when_a_chain_is_found(tmp_path, garbage):
     )
 
 
+@pytest.mark.parametrize("behind", [0, 5])
+def test_zeros_of_a_lost_file_end_are_no_records(tmp_path, behind):
+    records = frames(5 + behind)
+    data = pcap(records[:5]) + bytes(5000) + pcap(records[5:])[24:]
+    (tmp_path / "p").write_bytes(data)
+    rows, source = read(tmp_path / "p")
+    assert [row.ts for row in rows] == [ts for ts, _ in records]
+    assert "zeros" in source.damage[0].what and source.damage[0].recovered == (behind > 0)
+
+
 def test_absurd_length_stops_without_memory(tmp_path):
     import resource
 
