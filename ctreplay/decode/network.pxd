@@ -54,7 +54,8 @@ cdef class Network:
     cpdef int transport(self, Packet pkt) except -1
 
 
-cdef unsigned int be32(const unsigned char[::1] b, int o) except? 77
+cdef int be16(const unsigned char[::1] b, Py_ssize_t o) except? 77
+cdef unsigned int be32(const unsigned char[::1] b, Py_ssize_t o) except? 77
 
 @cython.locals(high="unsigned long long")
-cdef unsigned long long be64(const unsigned char[::1] b, int o) except? 77
+cdef unsigned long long be64(const unsigned char[::1] b, Py_ssize_t o) except? 77

@@ -9,6 +9,8 @@ from __future__ import annotations
 from ctreplay import reasons
 from ctreplay.packet import Packet
 
+Buffer = bytes | bytearray | memoryview
+
 _OK = 0
 _IP_VERSION = reasons.CODES["ip_version"]
 _IP_HEADER = reasons.CODES["ip_header"]
@@ -80,7 +82,7 @@ class Network:
         ihl = (b[o] & 15) << 2
         if ihl < 20 or left < ihl:
             return _IP_HEADER
-        total = b[o + 2] << 8 | b[o + 3]
+        total = be16(b, o + 2)
         pkt.proto = b[o + 9]
         if total == 0 and pkt.proto == _TCP:
             # segmentation offload leaves the length to the network card: take what was on the wire
@@ -99,12 +101,12 @@ class Network:
         pkt.l4_len = total - ihl
         pkt.l4_cap = (left if left < total else total) - ihl
         pkt.l4_fault = 0
-        fragment = b[o + 6] << 8 | b[o + 7]
+        fragment = be16(b, o + 6)
         if fragment & 0x3FFF:
             pkt.frag = 1
             pkt.frag_off = (fragment & 0x1FFF) << 3
             pkt.frag_more = fragment >> 13 & 1
-            pkt.frag_id = b[o + 4] << 8 | b[o + 5]
+            pkt.frag_id = be16(b, o + 4)
         else:
             pkt.frag = 0
         return _OK
@@ -115,7 +117,7 @@ class Network:
         o = pkt.l3
         if left < 40:
             return _IP_HEADER
-        payload = b[o + 4] << 8 | b[o + 5]
+        payload = be16(b, o + 4)
         nxt = b[o + 6]
         if payload == 0 and (nxt == _TCP or nxt == _UDP):
             payload = pkt.wirelen - (o - pkt.start) - 40
@@ -149,7 +151,7 @@ class Network:
                 if end - o < 8:
                     pkt.l4_fault = _L4_NOT_FOUND
                     break
-                word = b[o + 2] << 8 | b[o + 3]
+                word = be16(b, o + 2)
                 if pkt.frag == 0:
                     pkt.frag = 1
                     pkt.frag_pos = o
@@ -236,7 +238,7 @@ class Network:
         inner.l3_len = end - o
         inner.l4_fault = _L4_NOT_FOUND
         if outer.family == 4:
-            if end - o < 20 or (b[o + 6] << 8 | b[o + 7]) & 0x1FFF:
+            if end - o < 20 or (be16(b, o + 6)) & 0x1FFF:
                 return _OK
             inner.proto = b[o + 9]
             inner.src_hi = 0
@@ -272,41 +274,46 @@ class Network:
         proto = pkt.proto
         if proto == _TCP:
             if cap >= 20:
-                pkt.sport = b[o] << 8 | b[o + 1]
-                pkt.dport = b[o + 2] << 8 | b[o + 3]
+                pkt.sport = be16(b, o)
+                pkt.dport = be16(b, o + 2)
                 pkt.seq = be32(b, o + 4)
                 pkt.ack = be32(b, o + 8)
                 pkt.doff = (b[o + 12] >> 4) << 2
                 pkt.flags = b[o + 13]
-                pkt.window = b[o + 14] << 8 | b[o + 15]
+                pkt.window = be16(b, o + 14)
                 return _OK
             pkt.doff = 0
         if proto == _TCP or proto == _UDP or proto == _SCTP or proto == _UDPLITE:
             if cap < 4:
                 pkt.tuple_fault = _TUPLE_MISSING
             else:
-                pkt.sport = b[o] << 8 | b[o + 1]
-                pkt.dport = b[o + 2] << 8 | b[o + 3]
+                pkt.sport = be16(b, o)
+                pkt.dport = be16(b, o + 2)
         elif proto == _ICMP or proto == _ICMPV6:
             if cap < 8:
                 pkt.tuple_fault = _TUPLE_MISSING
             else:
-                pkt.sport = b[o + 4] << 8 | b[o + 5]
-                pkt.dport = b[o] << 8 | b[o + 1]
+                pkt.sport = be16(b, o + 4)
+                pkt.dport = be16(b, o)
         elif proto == _GRE and cap >= 4 and b[o + 1] & 7 == 1 and cap >= 8:
-            if (b[o + 2] << 8 | b[o + 3]) == _GRE_PPP:
-                pkt.dport = b[o + 6] << 8 | b[o + 7]
+            if (be16(b, o + 2)) == _GRE_PPP:
+                pkt.dport = be16(b, o + 6)
             else:
                 pkt.tuple_fault = _GRE_NOT_PPP
         return _OK
 
 
-def be32(b: memoryview, o: int) -> int:
+def be16(b: Buffer, o: int) -> int:
+    """Two bytes at `o`, big endian."""
+    return b[o] << 8 | b[o + 1]
+
+
+def be32(b: Buffer, o: int) -> int:
     """Four bytes at `o`, big endian."""
-    return b[o] << 24 | b[o + 1] << 16 | b[o + 2] << 8 | b[o + 3]
+    return b[o] << 24 | b[o + 1] << 16 | be16(b, o + 2)
 
 
-def be64(b: memoryview, o: int) -> int:
+def be64(b: Buffer, o: int) -> int:
     """Eight bytes at `o`, big endian."""
     high = be32(b, o)
     return high << 32 | be32(b, o + 4)
