@@ -30,8 +30,8 @@ def order_of(times: Any, count: int) -> Any:
     """Positions of the first `count` times in ascending order; equal times keep their order."""
     if count <= _SMALL:
         return array("q", sorted(range(count), key=times.__getitem__))
-    import pyarrow  # type: ignore[import-untyped]
-    import pyarrow.compute  # type: ignore[import-untyped]
+    import pyarrow
+    import pyarrow.compute
 
     column = pyarrow.Array.from_buffers(pyarrow.int64(), count, [None, pyarrow.py_buffer(times)])
     indices = pyarrow.compute.array_sort_indices(column)
