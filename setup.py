@@ -39,14 +39,18 @@ def extensions() -> list[Extension]:
             kind.append(
                 Extension(name, [str(source.relative_to(ROOT))], extra_compile_args=["-O3", "-fno-strict-aliasing"])
             )
+    (ROOT / "build" / "cython").mkdir(parents=True, exist_ok=True)
+    shared = Extension("ctreplay._cyutility", ["build/cython/_cyutility.c"], extra_compile_args=["-O2"])
     built: list[Extension] = []
-    for group, boundscheck in ((checked, True), (guarded, False)):
+    for group, boundscheck in (([shared, *checked], True), (guarded, False)):
         built += cythonize(
             group,
             quiet=True,
             annotate=bool(os.environ.get("CTREPLAY_ANNOTATE")),
             nthreads=os.cpu_count() or 1,
             build_dir="build/cython",
+            # the memoryview code exists once instead of in every module
+            shared_utility_qualified_name="ctreplay._cyutility",
             compiler_directives={
                 "language_level": 3,
                 "annotation_typing": False,
@@ -61,5 +65,6 @@ def extensions() -> list[Extension]:
 
 setup(
     cmdclass={"build_py": BuildPy},
+    options={"build_ext": {"parallel": os.cpu_count()}},
     ext_modules=[] if os.environ.get("CTREPLAY_PURE") == "1" else extensions(),
 )
