@@ -25,13 +25,16 @@ def replay(
     *,
     sysctls: Mapping[str, int] | None = None,
     packets: Literal["all", "notable", "none"] = "notable",
+    helpers: Sequence[str] = (),
     force: bool = False,
 ) -> dict[str, Any]:
     """Replay captures into the dataset folder `output` and return what its run.json holds, plus `path`.
 
     `captures`: one or many files, folders or globs. `sysctls`: values by name, with or without `net.netfilter.`.
+    `helpers`: conntrack helpers to assign, as of `--helper`: `["ftp", "sip=5060/udp"]` or `["all"]`; default none.
     Raises `ctreplay.capture.CaptureError` (no capture), `FileExistsError` (without `force`),
-    `ctreplay.tracker.sysctl.SysctlError` (unknown name or impossible value), `OSError`.
+    `ctreplay.tracker.sysctl.SysctlError` (unknown name or impossible value),
+    `ctreplay.helpers.registry.HelperError`, `OSError`.
     """
     from ctreplay.replaying import default_target, replay_to
     from ctreplay.tracker import sysctl
@@ -39,7 +42,7 @@ def replay(
     paths = [captures] if isinstance(captures, (str, os.PathLike)) else list(captures)
     target = Path(output) if output is not None else default_target(paths)
     values = sysctl.parse(f"{name}={value}" for name, value in (sysctls or {}).items())
-    run = replay_to(paths, target, sysctls=values, packets=packets, force=force)
+    run = replay_to(paths, target, sysctls=values, packets=packets, helpers=helpers, force=force)
     return run | {"path": str(target)}
 
 

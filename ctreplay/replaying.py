@@ -14,9 +14,12 @@ from ctreplay import __version__, reasons
 from ctreplay.build import compiled
 from ctreplay.capture import OutOfOrder, open_captures
 from ctreplay.dataset import schema
+from ctreplay.dataset.expectation_rows import ExpectationRows
 from ctreplay.dataset.rows import RowSink
 from ctreplay.dataset.writer import DatasetWriter
 from ctreplay.engine import PACKETS_ALL, PACKETS_NONE, PACKETS_NOTABLE, Engine
+from ctreplay.helpers import registry
+from ctreplay.helpers.runner import Helpers
 from ctreplay.tracker import sysctl
 from ctreplay.tracker.settings import Settings
 
@@ -47,16 +50,19 @@ def replay_to(
     *,
     sysctls: dict[str, int],
     packets: str = "notable",
+    helpers: Sequence[str] = (),
     force: bool = False,
     stdin: BinaryIO | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Replay into the folder `target` and return what run.json holds.
 
-    Raises CaptureError for inputs that are no captures, DatasetExists, SysctlError, OSError when the disk is full.
+    `helpers` are options as of `--helper`. Raises CaptureError for inputs that are no captures, HelperError,
+    DatasetExists, SysctlError, OSError when the disk is full.
     """
     values = sysctl.defaults() | sysctls
     settings = Settings(values)
+    assigned = registry.parse(helpers)
     began = time.time()
     wall = time.perf_counter()
     captures = open_captures(paths, stdin=stdin)
@@ -75,6 +81,14 @@ def replay_to(
             writer = DatasetWriter(target, metadata, force)
             sink = RowSink(writer.flush)
             engine = Engine(settings, sink, LEVELS[packets])
+            journal = ExpectationRows(sink, not assigned)
+            watching = Helpers(
+                engine.tracker,
+                assigned or registry.observed(),
+                journal,
+                values["nf_conntrack_expect_max"],
+                observe=not assigned,
+            )
             try:
                 total = 0
                 while True:
@@ -90,9 +104,9 @@ def replay_to(
                 writer.abort()
                 captures.restart()
         engine.tracker.finish()
+        journal.finish()
         sink.finish()
         writer.drain()
-        writer.small("expectations", [])
         writer.small("stats", stats_rows(engine, total))
         facts = capture_rows(captures, engine)
         writer.small("captures", facts)
@@ -108,6 +122,8 @@ def replay_to(
             "packets_level": packets,
             "sysctls": values,
             "sysctls_set": sysctls,
+            "helpers": registry.describe(assigned),
+            "helper_hints": watching.hints(),
             "late_packets": engine.late,
             "peak_entries": engine.tracker.occupancy.peak_ever,
             "peak_ts_ns": engine.tracker.occupancy.peak_ts,
@@ -152,6 +168,7 @@ def stats_rows(engine: Engine, total: int) -> list[dict[str, Any]]:
     """Counters: those of `conntrack -S` by their names, then ours, then a row for each reason met."""
     tracker = engine.tracker
     counts = tracker.reason_counts
+    helpers = tracker.helpers
     rows = [
         ("found", 0, "info", "hits of NAT uniqueness checks (conntrack -S)"),
         ("invalid", tracker.n_invalid, "info", "INVALID packets, ICMP errors not counted (conntrack -S)"),
@@ -163,6 +180,11 @@ def stats_rows(engine: Engine, total: int) -> list[dict[str, Any]]:
         ("search_restart", 0, "info", "lookups restarted by a resize (conntrack -S)"),
         ("clash_resolve", 0, "info", "clashes resolved at confirmation (conntrack -S)"),
         ("chaintoolong", 0, "info", "inserts refused by a long chain (conntrack -S)"),
+        ("expect_new", helpers.matched_count, "info", "connections opened by an expectation"),
+        ("expect_create", helpers.created_count, "info", "expectations created by helpers"),
+        ("expect_delete", helpers.deleted_count, "info", "expectations destroyed"),
+        ("helper_drops", tracker.n_dropped_by_helper, "info", "packets dropped by a helper"),
+        ("helper_failures", helpers.failures, "error", "payloads that a helper could not work on and let pass"),
         ("packets", total, "info", "frames read"),
         ("tracked", tracker.n_processed, "info", "whole IP packets that reached the tracker"),
         ("fragments", engine.fragments, "info", "IP fragments"),

@@ -32,6 +32,12 @@ def replay(
         None, "--sysctl", metavar="NAME=VALUE", help="Set a conntrack sysctl, with or without net.netfilter."
     ),
     sysctl_file: Path | None = typer.Option(None, "--sysctl-file", help="sysctl.d file or `sysctl -a` output."),
+    helper: list[str] | None = typer.Option(
+        None,
+        "--helper",
+        metavar="NAME[=PORT,...]",
+        help="Assign a conntrack helper, as a `ct helper set` rule would: ftp, sip=5060/udp, all.",
+    ),
     strict: bool = typer.Option(False, "--strict", help="Exit with 3 when an input is damaged."),
     as_json: bool = typer.Option(False, "--json", help="The triage as one JSON object on stdout."),
     quiet: bool = typer.Option(False, "-q", "--quiet", help="No triage, no progress."),
@@ -40,6 +46,7 @@ def replay(
     from ctreplay.capture import CaptureError
     from ctreplay.cli.progress import Progress
     from ctreplay.dataset.writer import DatasetExists
+    from ctreplay.helpers.registry import HelperError
     from ctreplay.replaying import default_target, replay_to
 
     values = read_sysctls(sysctl, sysctl_file)
@@ -51,11 +58,12 @@ def replay(
             target,
             sysctls=values,
             packets=packets.value,
+            helpers=helper or (),
             force=force,
             stdin=sys.stdin.buffer if "-" in captures else None,
             progress=progress.update,
         )
-    except CaptureError as exc:
+    except (CaptureError, HelperError) as exc:
         fail(str(exc))
     except DatasetExists:
         fail(f"{target} exists already; --force replaces it, -o names another folder")

@@ -241,11 +241,17 @@ _CONVERTERS = {
 
 def record_batch(table: str, columns: Columns, n: int, first_id: int) -> pa.RecordBatch:
     """A batch of `n` rows of a streamed table; `first_id` numbers transitions."""
+    if table not in _CONVERTERS:
+        return pa.RecordBatch.from_arrays(_arrays(table, columns["rows"]), schema=arrow_schema(table))
     return pa.RecordBatch.from_arrays(_CONVERTERS[table](columns, n, first_id), schema=arrow_schema(table))
 
 
 def from_rows(table: str, rows: list[dict[str, Any]]) -> pa.Table:
     """A small table from plain dictionaries; missing keys are null."""
+    return pa.Table.from_arrays(_arrays(table, rows), schema=arrow_schema(table))
+
+
+def _arrays(table: str, rows: list[dict[str, Any]]) -> list[pa.Array]:
     arrays = []
     for column in TABLES[table]:
         kind = arrow_type(column.type)
@@ -254,4 +260,4 @@ def from_rows(table: str, rows: list[dict[str, Any]]) -> pa.Table:
             arrays.append(pa.array(values, pa.string()).dictionary_encode())
         else:
             arrays.append(pa.array(values, kind))
-    return pa.Table.from_arrays(arrays, schema=arrow_schema(table))
+    return arrays

@@ -14,6 +14,7 @@ cdef int _TCP, _SCTP
 cdef class TransitionRows:
     cdef public dict columns
     cdef public int n
+    cdef public long long flushed
     cdef long long[::1] conn_id
     cdef signed char[::1] direction
     cdef signed char[::1] event

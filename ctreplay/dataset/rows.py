@@ -25,14 +25,15 @@ def _zeros(code: str, count: int) -> Any:
 
 
 class TransitionRows:
-    """Columns of transitions.parquet in numbers."""
+    """Columns of transitions.parquet in numbers; `flushed` rows were handed over before these."""
 
     __slots__ = (
-        "columns", "conn_id", "direction", "event", "marks", "n", "new_state", "new_status", "old_state", "old_status",
+        "columns", "conn_id", "direction", "event", "flushed", "marks", "n", "new_state", "new_status", "old_state", "old_status",
         "packet", "timeout", "ts", "why",
     )  # fmt: skip
 
     def __init__(self) -> None:
+        self.flushed = 0
         self.reset()
 
     def reset(self) -> None:
@@ -216,6 +217,7 @@ class RowSink(Sink):
         r.n = i + 1
         if r.n == _CAPACITY:
             self.flush("transitions", r.columns, r.n)
+            r.flushed += r.n
             r.reset()
         return 0
 

@@ -147,6 +147,21 @@ TABLES: dict[str, tuple[Column, ...]] = {
         end_reason | dict | matched, timeout, replaced, evicted, master_gone, removed
         child_conn_id | int64 | entry that it opened
         text | dict | the announcement, as text, made printable
+        family | dict | ipv4 or ipv6
+        zone | uint16 | conntrack zone
+        child_helper | dict | helper that the expected connection is given (null: none)
+        observed | bool | no helper was assigned: only watched, the connection was NEW and not RELATED
+    """),
+    "expectation_events": _columns("""
+        event_id | int64 | number in the order of events, from 1
+        ts | ts | when it happened; for a timeout the deadline itself
+        packet | int64 | packet that caused it (null: a timer)
+        expectation_id | int64 | the expectation
+        event | dict | NEW, REFRESH (no event of the kernel) or DESTROY
+        timeout_s | int64 [s] | timeout left
+        flags | dict | PERMANENT, INACTIVE, comma separated, after the event
+        reason | dict | why it was destroyed, as end_reason of expectations
+        after_transition_id | int64 | last transition before this event: how the two streams interleave
     """),
     "occupancy": _columns("""
         ts | ts | second of capture time; only seconds in which something happened have a row

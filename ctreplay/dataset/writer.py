@@ -17,8 +17,13 @@ import pyarrow.parquet as pq
 from ctreplay.dataset import convert
 from ctreplay.dataset.schema import arrow_schema
 
-STREAMED = ("connections", "transitions", "packets", "occupancy")
-_SORTED_BY = {"transitions": ["transition_id"], "packets": ["packet"], "occupancy": ["ts"]}
+STREAMED = ("connections", "transitions", "packets", "expectations", "expectation_events", "occupancy")
+_SORTED_BY = {
+    "transitions": ["transition_id"],
+    "packets": ["packet"],
+    "expectation_events": ["event_id"],
+    "occupancy": ["ts"],
+}
 _WAITING = 4
 
 

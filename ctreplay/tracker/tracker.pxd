@@ -14,7 +14,7 @@ from ctreplay.tracker.sink cimport Change, Sink
 from ctreplay.tracker.table cimport Table
 from ctreplay.tracker.timers cimport Timers
 
-cdef long long _SECOND
+cdef long long _SECOND, _NEVER
 cdef int _REASONS
 cdef int _ACCEPT, _INVALID_VERDICT, _REPEAT
 cdef int _NEW, _ESTABLISHED, _RELATED, _INVALID, _UNTRACKED
@@ -43,6 +43,11 @@ cdef class Tracker:
     cdef public Icmp icmp
     cdef public object limit
     cdef public object helpers
+    cdef public unsigned char[::1] watch
+    cdef public unsigned char[::1] expecting
+    cdef public long long next_expectation
+    cdef public int gre_keys
+    cdef public long long n_dropped_by_helper
     cdef public long long[::1] reason_counts
     cdef public long long n_invalid
     cdef public long long n_error
@@ -77,6 +82,8 @@ cdef class Tracker:
 
     @cython.locals(state=int, has_state=bint, c=Change)
     cpdef int destroy(self, Entry e, long long ts, int why, long long packet, int direction) except -1
+
+    cpdef int set_deadline(self, Entry e, long long deadline) except -1
 
     @cython.locals(e=Entry)
     cpdef int finish(self) except -1

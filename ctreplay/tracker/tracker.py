@@ -26,6 +26,7 @@ from ctreplay.tracker.table import Table
 from ctreplay.tracker.timers import Timers
 
 _SECOND = 1_000_000_000
+_NEVER = 0x7FFFFFFFFFFFFFFF
 _REASONS = reasons.LIMIT + 1
 
 _ACCEPT = 0
@@ -95,9 +96,9 @@ class Tracker:
     """
 
     __slots__ = (
-        "change", "checksum", "datagram", "helpers", "icmp", "limit", "n_dropped", "n_early_drop", "n_error",
-        "n_invalid", "n_processed", "network", "now",
-        "occupancy", "reason_counts", "s", "sctp", "sink", "started", "table", "tcp", "timers", "tuple_entry",
+        "change", "checksum", "datagram", "expecting", "gre_keys", "helpers", "icmp", "limit", "n_dropped",
+        "n_dropped_by_helper", "n_early_drop", "n_error", "n_invalid", "n_processed", "network", "next_expectation", "now",
+        "occupancy", "reason_counts", "s", "sctp", "sink", "started", "table", "tcp", "timers", "tuple_entry", "watch",
     )  # fmt: skip
 
     def __init__(self, settings: Settings, sink: Sink, network: Network, checksum: Checksum) -> None:
@@ -114,10 +115,16 @@ class Tracker:
         self.sctp = Sctp(settings, checksum)
         self.icmp = Icmp(settings, checksum, network, self.table)
         self.limit = Limit(settings.max_entries, settings.buckets) if settings.max_entries else None
-        # set by the replay when helpers are on: expectations match in `create`, helpers run in `confirm`
+        # set by `ctreplay.helpers.runner.Helpers`, None without: expectations match in `create`, helpers run in
+        # `confirm`. `watch` marks ports with a helper (TCP, then UDP), `expecting` counts expectations by port
         self.helpers: Any = None
+        self.watch = bytearray(2 * 65536)
+        self.expecting: Any = bytearray(65536)
+        self.next_expectation = _NEVER
+        self.gre_keys = 0
         self.reason_counts = memoryview(bytearray(8 * _REASONS)).cast("q")
         self.n_invalid = self.n_error = self.n_dropped = self.n_early_drop = self.n_processed = 0
+        self.n_dropped_by_helper = 0
         self.now = 0
         self.started = False
         self.tuple_entry: Entry | None = None
@@ -135,11 +142,11 @@ class Tracker:
                 if e is None:
                     break
                 self.second(e.deadline)
-                if self.helpers is not None:
+                if e.deadline >= self.next_expectation:
                     self.helpers.advance(e.deadline)
                 self.now = e.deadline
                 self.destroy(e, e.deadline, _W_TIMEOUT, 0, -1)
-        if self.helpers is not None:
+        if ts >= self.next_expectation:
             self.helpers.advance(ts)
         if ts > self.now:
             self.now = ts
@@ -197,10 +204,12 @@ class Tracker:
                 p.ctstate = _UNTRACKED
                 return 0
             if answer == _ICMP_ATTACHED:
+                if self.helpers is not None and p.direction == 0 and p.entry.ext is not None:  # type: ignore[union-attr]
+                    self.helpers.packet(p.entry, p, self.now)
                 return 0
         if p.tuple_fault:
             return self.invalid(p, p.tuple_fault)
-        if self.helpers is not None and p.proto == _GRE:
+        if self.gre_keys and p.proto == _GRE:
             self.helpers.gre_key(p)
         reopened = False
         while True:
@@ -313,8 +322,12 @@ class Tracker:
         e.conn_id = p.number
         e.first_ts = self.now
         p.direction = 0
-        if self.helpers is not None:
-            self.helpers.expected(e, p, self.now)
+        if self.helpers is not None and (
+            self.expecting[p.dport]
+            or (p.proto == _TCP and self.watch[p.dport])
+            or (p.proto == _UDP and self.watch[65536 + p.dport])
+        ):
+            self.helpers.created(e, p, self.now)
         return e
 
     def make_room(self, p: Packet) -> bool:
@@ -332,12 +345,16 @@ class Tracker:
 
     def confirm(self, e: Entry, p: Packet, old_state: int, old_status: int) -> int:
         """Helper, insertion of a new entry, delivery of the pending event (nf_confirm)."""
-        if self.helpers is not None and e.ext is not None and not self.helpers.packet(e, p, self.now):
+        if e.ext is not None and self.helpers is not None and not self.helpers.packet(e, p, self.now):
+            # the event waits for the next packet that survives; an entry not yet confirmed is gone
             p.reason = _R_HELPER_DROPPED
+            self.n_dropped_by_helper += 1
             if not e.in_table:
+                self.helpers.gone(e, self.now, p.number)
                 p.entry = None
-                p.ctstate = 0
-                return 0
+            elif e.state != old_state or e.status != old_status:
+                self.occupancy.change(e, old_state, old_status)
+            return 0
         c = self.change
         if e.in_table == 0:
             e.in_table = 1
@@ -412,8 +429,16 @@ class Tracker:
         c.why = why
         self.sink.transition(c)
         self.sink.connection(e, why, ts, -1)
-        if self.helpers is not None:
-            self.helpers.master_gone(e, ts, packet)
+        if e.ext is not None and self.helpers is not None:
+            self.helpers.gone(e, ts, packet)
+        return 0
+
+    def set_deadline(self, e: Entry, deadline: int) -> int:
+        """Give an entry another deadline (ns), for a helper."""
+        e.deadline = deadline
+        if e.in_table and deadline < e.queued:
+            self.timers.remove(e)
+            self.timers.queue(e, self.now)
         return 0
 
     def finish(self) -> int:
