@@ -148,11 +148,11 @@ class Network:
         pkt.l4_fault = 0
         while True:
             if nxt == 44:
-                if end - o < 8:
+                if end - o < 4:
                     pkt.l4_fault = _L4_NOT_FOUND
                     break
                 word = be16(b, o + 2)
-                if pkt.frag == 0:
+                if pkt.frag == 0 and end - o >= 8:
                     pkt.frag = 1
                     pkt.frag_pos = o
                     pkt.frag_off = word & 0xFFF8
@@ -178,7 +178,9 @@ class Network:
                     pkt.l4_fault = _L4_NOT_FOUND
                 break
         if o > end:
-            pkt.l4_fault = _L4_NOT_FOUND
+            # a header longer than the packet still names a protocol, which may do without a byte of its own
+            if pkt.cut:
+                pkt.l4_fault = _L4_NOT_FOUND
             o = end
         pkt.proto = nxt
         pkt.l4 = o

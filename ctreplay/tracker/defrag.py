@@ -193,7 +193,7 @@ class Defrag:
         offset = p.frag_off
         size = p.l3 + p.l3_len - data_at
         end = offset + size
-        if offset == 0 and p.frag_more and self.chain_cut(p, data_at, data_at + size):
+        if offset == 0 and self.chain_cut(p, data_at, data_at + size):
             return PASS_ON
         if size < 0:
             return PASS_ON

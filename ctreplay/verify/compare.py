@@ -14,6 +14,7 @@ from typing import Any
 
 from .answers import KernelAnswer, LiveEntry
 
+_IP_LAYER = "refused by this machine's IP layer"
 _STATUS = 0xF  # EXPECTED, SEEN_REPLY, ASSURED, CONFIRMED
 _NS = 1_000_000_000
 _BOUNDS = ("seq", "ack", "seq_end", "seq_low", "seq_high", "ack_low", "ack_high", "margin")
@@ -91,6 +92,7 @@ class _Comparison:
         self.counters: dict[int, tuple[int, ...]] = {}
         self.expired: dict[int, int] = {}
         self.excluded: set[int] = set()
+        self.unsure_packets: dict[int, str] = {}
 
     def run(self, answers: Sequence[KernelAnswer], entries: Iterable[LiveEntry]) -> Report:
         unsure = self._unsure(answers)
@@ -101,6 +103,7 @@ class _Comparison:
                 self._differ(answer, {}, "row", answer.ctstate, None)
                 continue
             reason = unsure.get(_tuple(row)) if row.get("src") is not None else None
+            reason = reason or self.unsure_packets.get(answer.packet)
             if reason is not None:
                 self.report.not_judged[reason] += 1
                 if answer.conn is not None:
@@ -122,8 +125,11 @@ class _Comparison:
                 found[_tuple(row)] = "refused by this machine's routing"
             elif answer.doubt:
                 found[_tuple(row)] = "this machine was too slow for UDP's two seconds"
-            elif answer.ctstate is None and not answer.absorbed and answer.unfit is None and row["ctstate"] is not None:
-                found[_tuple(row)] = "refused by this machine's IP layer"
+            elif answer.ctstate is None and not answer.absorbed and answer.unfit is None and row["ctstate"]:
+                if row["ctstate"] == "INVALID":  # leaves no trace, so the rest of the flow can be judged
+                    self.unsure_packets[answer.packet] = _IP_LAYER
+                else:
+                    found[_tuple(row)] = _IP_LAYER
         return found
 
     def _follow(self, answer: KernelAnswer) -> None:

@@ -19,6 +19,7 @@ class FragmentQueues:
         self._born: dict[tuple[object, ...], int] = {}
         self._ident: dict[tuple[object, ...], int] = {}
         self._pieces: dict[tuple[object, ...], list[tuple[int, int]]] = {}
+        self._end: dict[tuple[object, ...], int] = {}
         self._taken = 0
 
     @staticmethod
@@ -37,32 +38,36 @@ class FragmentQueues:
         if ident is not None:
             struct.pack_into("!H" if packet.family == 4 else "!I", packet.raw, packet.ident_at, ident)
 
-    def after(self, packet: Prepared, now: int, queues_before: int, complete: bool) -> None:
-        """Note what the kernel did with it (`queues_before`: `count()` from before the write)."""
+    def after(self, packet: Prepared, now: int, queues_before: int, tracked: bool) -> None:
+        """Note what the kernel did with it (`queues_before`: `count()` from before the write; `tracked`: conntrack saw
+        a packet, either the whole datagram or this fragment by itself)."""
         key = self._key(packet)
-        if complete:
-            self._forget(key)
-        elif packet.family == 4:
+        if packet.family == 4:
             change = self.count() - queues_before
             if change < 0:
                 self._forget(key)
             elif change > 0:
                 self._born[key] = now
-        elif self._overlaps(key, packet):
-            self._forget(key)
-        else:
-            self._born.setdefault(key, now)
-
-    def _overlaps(self, key: tuple[object, ...], packet: Prepared) -> bool:
+            return
         start, end = packet.offset, packet.offset + len(packet.raw) - packet.ident_at - 4
         pieces = self._pieces.setdefault(key, [])
-        clash = any(start < b and a < end and not (a <= start and end <= b) for a, b in pieces)
-        pieces.append((start, end))
-        return clash
+        if packet.more and end & 7:  # gives the queue up
+            self._forget(key)
+        elif tracked:
+            if _covers([*pieces, (start, end)], end if not packet.more else self._end.get(key, -1)):
+                self._forget(key)
+        elif any(start < b and a < end and not (a <= start and end <= b) for a, b in pieces):
+            self._forget(key)
+        else:
+            pieces.append((start, end))
+            if not packet.more:
+                self._end[key] = end
+            self._born.setdefault(key, now)
 
     def _forget(self, key: tuple[object, ...]) -> None:
         self._born.pop(key, None)
         self._pieces.pop(key, None)
+        self._end.pop(key, None)
 
     @staticmethod
     def count() -> int:
@@ -71,3 +76,12 @@ class FragmentQueues:
             if line.startswith("FRAG:"):
                 return int(line.split()[2])
         return 0
+
+
+def _covers(pieces: list[tuple[int, int]], end: int) -> bool:
+    at = 0
+    for start, stop in sorted(pieces):
+        if start > at:
+            return False
+        at = max(at, stop)
+    return at == end

@@ -141,9 +141,9 @@ class Kernel:
         if expired:
             answer["expired"] = expired
         if packet.fragment:
-            complete = answer["ctstate"] is not None
-            answer["absorbed"] = not complete
-            self.fragments.after(packet, ts, queues, complete)
+            tracked = answer["ctstate"] is not None
+            answer["absorbed"] = not tracked
+            self.fragments.after(packet, ts, queues, tracked)
         return answer
 
     def _first_piece(self, packet: Prepared) -> tuple[tuple[int, bytes, int, bytes, int], int]:

@@ -40,7 +40,7 @@ class Prepared:
 
     @property
     def fragment(self) -> bool:
-        return self.ident_at > 0 and (self.more or self.offset > 0)
+        return self.ident_at > 0
 
     @property
     def key(self) -> tuple[int, bytes, int, bytes, int]:
@@ -147,11 +147,12 @@ def _ipv6(data: bytes) -> Prepared:
     while at + 8 <= len(raw):
         if following == _FRAGMENT:
             (word,) = struct.unpack_from("!H", raw, at + 2)
-            packet.offset, packet.more = word & 0xFFF8, bool(word & 1)
-            packet.ident_at = at + 4
-            (packet.ident,) = struct.unpack_from("!I", raw, at + 4)
+            if not packet.ident_at:  # reassembly looks at the first fragment header only
+                packet.offset, packet.more = word & 0xFFF8, bool(word & 1)
+                packet.ident_at = at + 4
+                (packet.ident,) = struct.unpack_from("!I", raw, at + 4)
             following, at = raw[at], at + 8
-            if packet.offset:
+            if word & 0xFFF8:
                 break
         elif following in (_HOP, _DESTINATION, _ROUTING, _AUTH):
             length = (raw[at + 1] + 2) * 4 if following == _AUTH else (raw[at + 1] + 1) * 8
