@@ -13,6 +13,7 @@ from ctreplay.cli.common import EXIT_INTERRUPTED, EXIT_USAGE, Exit, complain
 # command, module, panel; the function in the module has the command's name with _ for -
 COMMANDS = (
     ("replay", "Replay", "replay"),
+    ("verify", "Replay", "verify"),
 )  # fmt: skip
 
 app = typer.Typer(

@@ -240,6 +240,8 @@ def addresses(packet: Prepared) -> list[bytes]:
 
 def readdress(packet: Prepared, stand_ins: StandIns) -> None:
     """Replace addresses that need a stand-in, also in a quoted packet."""
+    if packet.family == 6 and (packet.src[0] == 0xFF or (packet.dst[0] == 0xFF and packet.dst[1] & 15 < 2)):
+        return  # every kernel drops these on receipt, and so shall this one
     raw = packet.raw
     size = len(packet.src)
     at = 12 if packet.family == 4 else 8

@@ -1,0 +1,126 @@
+"""`ctreplay verify CAPTURE...`: the same capture through this machine's own kernel, packet by packet."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import tempfile
+from collections import Counter
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from ctreplay.cli.common import EXIT_FAILED, Exit, fail, note, printable, read_sysctls
+
+if TYPE_CHECKING:
+    from ctreplay.verify.compare import Difference
+    from ctreplay.verify.run import Verification
+
+
+def verify(
+    captures: list[str] = typer.Argument(..., help="Capture files, folders or globs; - reads a pipe."),
+    sysctl: list[str] | None = typer.Option(
+        None, "--sysctl", metavar="NAME=VALUE", help="Set a conntrack sysctl on both sides."
+    ),
+    sysctl_file: Path | None = typer.Option(None, "--sysctl-file", help="sysctl.d file or `sysctl -a` output."),
+    limit: int = typer.Option(20, "--limit", "-n", min=0, help="Differing packets to show, 0 for all."),
+    as_json: bool = typer.Option(False, "--json", help="One JSON object on stdout."),
+) -> None:
+    """Compare ctreplay with this machine's kernel, in a private network namespace.
+
+    Needs Linux with nf_conntrack, root or a user namespace, and ctreplay[verify]. Exit 0: no difference, 1: different,
+    2: cannot run here.
+    """
+    from ctreplay.capture import CaptureError
+    from ctreplay.verify.errors import CannotVerify
+    from ctreplay.verify.run import verify_captures
+
+    values = read_sysctls(sysctl, sysctl_file)
+    with tempfile.TemporaryDirectory(prefix="ctreplay-stdin-") as folder:
+        paths = [_spooled(path, Path(folder)) for path in captures]
+        try:
+            found = verify_captures(paths, values)
+        except CannotVerify as exc:
+            fail(f"cannot verify on this machine: {exc}")
+        except CaptureError as exc:
+            fail(str(exc))
+    if as_json:
+        json.dump(_as_json(found), sys.stdout, ensure_ascii=False, default=list)
+        sys.stdout.write("\n")
+    else:
+        _show(found, limit)
+    if found.report.differences:
+        raise Exit(EXIT_FAILED)
+
+
+def _spooled(path: str, folder: Path) -> str:
+    """A pipe is kept in a file: it has to be read twice."""
+    if path != "-":
+        return path
+    target = folder / "stdin"
+    with target.open("wb") as out:
+        shutil.copyfileobj(sys.stdin.buffer, out)
+    return str(target)
+
+
+def _as_json(found: Verification) -> dict[str, Any]:
+    report = found.report
+    return {
+        "kernel": found.release,
+        "packets": report.packets,
+        "connections": report.connections,
+        "not_judged": dict(report.not_judged),
+        "differing_packets": report.differing_packets,
+        "differences": [asdict(difference) for difference in report.differences],
+    }
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}" + ("" if number == 1 else "s")
+
+
+def _show(found: Verification, limit: int) -> None:
+    report = found.report
+    groups: dict[tuple[int | None, str], list[Difference]] = {}
+    for difference in report.differences:
+        groups.setdefault((difference.packet, difference.flow), []).append(difference)
+    shown = list(groups.items())[: limit or None]
+    for (packet, flow), differences in shown:
+        _difference(packet, flow, differences)
+    if len(shown) < len(groups):
+        print(f"… and {_count(len(groups) - len(shown), 'more')[:-1]} (--limit 0 shows all)\n")
+    if report.differences:
+        fields = Counter(difference.field for difference in report.differences)
+        print("by field: " + ", ".join(f"{name} {count:,}" for name, count in fields.most_common()))
+    for reason, count in report.not_judged.items():
+        note(f"{_count(count, 'packet')} not judged: {reason}")
+    print(
+        f"{_count(report.packets, 'packet')}, {_count(report.connections, 'connection')}, "
+        f"{_count(len(report.differences), 'difference')} from Linux {found.release}"
+    )
+
+
+def _difference(packet: int | None, flow: str, differences: list[Difference]) -> None:
+    first = differences[0]
+    print(printable(f"packet {packet}  {flow}" if packet is not None else flow))
+    for difference in differences:
+        print(f"  {difference.field:<12} kernel    {_value(difference.kernel)}")
+        print(f"  {'':<12} ctreplay  {_value(difference.ctreplay)}")
+    if first.reason:
+        print(f"  ctreplay's reason: {first.reason}")
+    for why in first.why:
+        print(printable(f"  the kernel's log: {why}"))
+    if first.bounds:
+        print("  window: " + "  ".join(f"{name} {number}" for name, number in first.bounds.items()))
+    print()
+
+
+def _value(value: Any) -> str:
+    if value is None:
+        return "none"
+    if isinstance(value, (list, tuple)):
+        return printable(", ".join(_value(item) for item in value)) or "none"
+    return printable(value)
