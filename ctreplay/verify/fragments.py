@@ -19,7 +19,6 @@ class FragmentQueues:
         self._born: dict[tuple[object, ...], int] = {}
         self._ident: dict[tuple[object, ...], int] = {}
         self._pieces: dict[tuple[object, ...], list[tuple[int, int]]] = {}
-        self._end: dict[tuple[object, ...], int] = {}
         self._taken = 0
 
     @staticmethod
@@ -38,9 +37,9 @@ class FragmentQueues:
         if ident is not None:
             struct.pack_into("!H" if packet.family == 4 else "!I", packet.raw, packet.ident_at, ident)
 
-    def after(self, packet: Prepared, now: int, queues_before: int, tracked: bool) -> None:
-        """Note what the kernel did with it (`queues_before`: `count()` from before the write; `tracked`: conntrack saw
-        a packet, either the whole datagram or this fragment by itself)."""
+    def after(self, packet: Prepared, now: int, queues_before: int, completed: bool, passed_on: bool) -> None:
+        """Note what the kernel did with it (`queues_before`: `count()` from before the write; `completed`: conntrack
+        saw the whole datagram; `passed_on`: conntrack saw the fragment by itself)."""
         key = self._key(packet)
         if packet.family == 4:
             change = self.count() - queues_before
@@ -53,21 +52,19 @@ class FragmentQueues:
         pieces = self._pieces.setdefault(key, [])
         if packet.more and end & 7:  # gives the queue up
             self._forget(key)
-        elif tracked:
-            if _covers([*pieces, (start, end)], end if not packet.more else self._end.get(key, -1)):
-                self._forget(key)
+        elif completed:
+            self._forget(key)
+        elif passed_on:
+            pass
         elif any(start < b and a < end and not (a <= start and end <= b) for a, b in pieces):
             self._forget(key)
         else:
             pieces.append((start, end))
-            if not packet.more:
-                self._end[key] = end
             self._born.setdefault(key, now)
 
     def _forget(self, key: tuple[object, ...]) -> None:
         self._born.pop(key, None)
         self._pieces.pop(key, None)
-        self._end.pop(key, None)
 
     @staticmethod
     def count() -> int:
@@ -77,11 +74,3 @@ class FragmentQueues:
                 return int(line.split()[2])
         return 0
 
-
-def _covers(pieces: list[tuple[int, int]], end: int) -> bool:
-    at = 0
-    for start, stop in sorted(pieces):
-        if start > at:
-            return False
-        at = max(at, stop)
-    return at == end

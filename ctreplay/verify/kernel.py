@@ -143,7 +143,8 @@ class Kernel:
         if packet.fragment:
             tracked = answer["ctstate"] is not None
             answer["absorbed"] = not tracked
-            self.fragments.after(packet, ts, queues, tracked)
+            itself = tracked and self.log.head[: packet.ident_at + 4] == packet.raw[: packet.ident_at + 4]
+            self.fragments.after(packet, ts, queues, tracked and not itself, itself)
         return answer
 
     def _first_piece(self, packet: Prepared) -> tuple[tuple[int, bytes, int, bytes, int], int]:

@@ -21,6 +21,7 @@ _CT_STATE, _CT_DIRECTION, _CT_EXPIRATION, _CT_ID = 0, 1, 5, 23
 _META_MARK, _REGISTER, _EQUAL = 3, 1, 0
 _STATE_BITS = (("INVALID", 1), ("ESTABLISHED", 2), ("RELATED", 4), ("NEW", 8), ("UNTRACKED", 64))
 AFTER = "after"
+_COPIED = 160  # bytes of each packet: enough to tell a fragment from the datagram it completes
 
 
 def _ct(key: int) -> dict[str, Any]:
@@ -89,14 +90,16 @@ class Log:
     """The messages of nfnetlink_log: our rules' and nf_conntrack_log_invalid's."""
 
     _CONFIG = 1
+    _MARK, _PAYLOAD, _PREFIX = 2, 9, 10
     _CMD_BIND, _CMD_PF_BIND = 1, 3
 
     def __init__(self) -> None:
         self.sock = nl.NetfilterSocket()
+        self.head = b""
         for family in (2, 10):
             self._configure(family, nl.attr(1, bytes([self._CMD_PF_BIND])))
         self._configure(0, nl.attr(1, bytes([self._CMD_BIND])))
-        self._configure(0, nl.attr(2, struct.pack("!IBx", 0, 1)))  # copy nothing but metadata
+        self._configure(0, nl.attr(2, struct.pack("!IBx", _COPIED, 2)))
         self._configure(0, nl.attr(5, struct.pack("!I", 1)))  # do not queue
 
     def _configure(self, family: int, body: bytes) -> None:
@@ -106,15 +109,17 @@ class Log:
         )
 
     def read(self) -> list[tuple[bool, str, int]]:
-        """`(ours, prefix, mark)` of each message that has arrived, in order."""
+        """`(ours, prefix, mark)` of each message that has arrived, in order; `head` then holds the first bytes of the
+        packet that the last one was about."""
         found = []
         while (buf := self.sock.receive_now()) is not None:
             for kind, _, _, start, end in nl.messages(buf):
                 if kind != nl.SUBSYS_ULOG << 8:
                     continue
                 fields = nl.attributes(buf, start + 4, end)
-                prefix = buf[fields[10][0] : fields[10][1] - 1].decode("utf-8", "replace") if 10 in fields else ""
-                mark = int.from_bytes(buf[fields[2][0] : fields[2][1]], "big") if 2 in fields else 0
+                prefix = buf[slice(*fields.get(self._PREFIX, (0, 1)))][:-1].decode("utf-8", "replace")
+                mark = int.from_bytes(buf[slice(*fields.get(self._MARK, (0, 0)))], "big")
+                self.head = buf[slice(*fields.get(self._PAYLOAD, (0, 0)))]
                 ours = prefix.startswith(_OURS)
                 found.append((ours, prefix.removeprefix(_OURS), mark))
         return found
