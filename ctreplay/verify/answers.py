@@ -23,10 +23,10 @@ class KernelAnswer:
     """What the kernel did with one packet.
 
     `ctstate` is None for an `absorbed` fragment and for what never reached conntrack (`unfit` says why the referee did
-    not even try; otherwise this machine's IP layer dropped it). `refreshed` holds the timeout in seconds that this packet set, else None. `left_ns` is the time the
-    entry has left. `lowered` is set when an INVALID FIN or RST shortened the timeout. `unconfirmed`: the IP layer of
-    this machine refused the packet after conntrack, so a new entry was never confirmed. `doubt`: this machine was too
-    slow to tell UDP's two seconds apart.
+    not even try; otherwise this machine's IP layer dropped it). `refreshed` holds the timeout in seconds that this
+    packet set, else None. `left_ns` is the time the entry has left. `lowered` is set when an INVALID FIN or RST
+    shortened the timeout. `unconfirmed`: the IP layer of this machine refused the packet after conntrack, so a new
+    entry was never confirmed. `doubt`: this machine was too slow to tell UDP's two seconds apart.
     """
 
     packet: int

@@ -6,9 +6,10 @@ on their tuple (the kernel never confirmed such an entry), and UDP flows for who
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +32,9 @@ class Difference:
     field: str
     kernel: Any
     ctreplay: Any
-    why: list[str] = field(default_factory=list)
+    why: list[str] = dataclasses.field(default_factory=list)
     reason: str | None = None
-    bounds: dict[str, int] = field(default_factory=dict)
+    bounds: dict[str, int] = dataclasses.field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -42,8 +43,8 @@ class Report:
 
     packets: int = 0
     connections: int = 0
-    not_judged: Counter[str] = field(default_factory=Counter)
-    differences: list[Difference] = field(default_factory=list)
+    not_judged: Counter[str] = dataclasses.field(default_factory=Counter)
+    differences: list[Difference] = dataclasses.field(default_factory=list)
 
     @property
     def differing_packets(self) -> int:
@@ -152,20 +153,14 @@ class _Comparison:
             self._differ(answer, row, "ctstate", answer.ctstate, row["ctstate"])
         elif answer.conn is not None:
             self._with_entry(answer, row)
-        kernel = [self._event(e.event, e.conn, e.state, e.status) for e in answer.events]
-        mine = [
-            self._event(e["event"], None, e["new_state"], e["new_status"] or 0) for e in self.events.get(answer.packet, ())
-        ]
+        kernel = [(e.event, e.state, e.status & _STATUS) for e in answer.events]
+        events = self.events.get(answer.packet, [])
+        mine = [(e["event"], e["new_state"], (e["new_status"] or 0) & _STATUS) for e in events]
         if kernel != mine:
             self._differ(answer, row, "events", kernel, mine)
-        for seen, event in zip(answer.events, self.events.get(answer.packet, ()), strict=False):
+        for seen, event in zip(answer.events, events, strict=False):
             if seen.conn is not None and self.same.setdefault(seen.conn, event["conn_id"]) != event["conn_id"]:
                 self._differ(answer, row, "event's entry", self.same[seen.conn], event["conn_id"])
-
-    @staticmethod
-    def _event(event: str, conn: int | None, state: str | None, status: int) -> tuple[str, str | None, int]:
-        del conn
-        return event, state, status & _STATUS
 
     def _with_entry(self, answer: KernelAnswer, row: dict[str, Any]) -> None:
         assert answer.conn is not None

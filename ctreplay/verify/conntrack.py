@@ -151,7 +151,7 @@ class Conntrack:
         """The whole table."""
         seq = self.ask.next_seq()
         self.ask.request(nl.message(nl.SUBSYS_CTNETLINK, _GET, nl.NLM_F_DUMP, seq, 0, b""))
-        found = []
+        found: list[View] = []
         while True:
             buf = self.ask.sock.recv(1 << 18)
             for kind, flags, got, start, end in nl.messages(buf):

@@ -12,14 +12,22 @@ _NS = 1_000_000_000
 
 
 class FragmentQueues:
-    """Knows when each of the kernel's reassembly queues was created."""
+    """Knows when each of the kernel's reassembly queues was created. `present`: identifications of the capture."""
 
     def __init__(self, timeout4_s: int, timeout6_s: int) -> None:
         self._timeout = {4: timeout4_s * _NS, 6: timeout6_s * _NS}
         self._born: dict[tuple[object, ...], int] = {}
         self._ident: dict[tuple[object, ...], int] = {}
         self._pieces: dict[tuple[object, ...], list[tuple[int, int]]] = {}
-        self._taken = 0
+        self._next = {4: 0xFFFF, 6: 0xFFFFFFFF}
+        self.present: set[int] = set()
+
+    def _fresh(self, family: int) -> int:
+        """An identification that no packet has, and that was not given before."""
+        while self._next[family] in self.present:
+            self._next[family] -= 1
+        self._next[family] -= 1
+        return self._next[family] + 1
 
     @staticmethod
     def _key(packet: Prepared) -> tuple[object, ...]:
@@ -31,8 +39,7 @@ class FragmentQueues:
         born = self._born.get(key)
         if born is not None and now - born >= self._timeout[packet.family]:
             self._forget(key)
-            self._taken += 1
-            self._ident[key] = packet.ident ^ (0x8000 + self._taken) & 0xFFFF
+            self._ident[key] = self._fresh(packet.family)
         ident = self._ident.get(key)
         if ident is not None:
             struct.pack_into("!H" if packet.family == 4 else "!I", packet.raw, packet.ident_at, ident)
@@ -52,11 +59,9 @@ class FragmentQueues:
         pieces = self._pieces.setdefault(key, [])
         if packet.more and end & 7:  # gives the queue up
             self._forget(key)
-        elif completed:
-            self._forget(key)
         elif passed_on:
-            pass
-        elif any(start < b and a < end and not (a <= start and end <= b) for a, b in pieces):
+            return
+        elif completed or any(start < b and a < end and not (a <= start and end <= b) for a, b in pieces):
             self._forget(key)
         else:
             pieces.append((start, end))

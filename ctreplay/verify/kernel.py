@@ -11,7 +11,7 @@ from typing import Any
 from . import clock, conntrack, namespace, rules
 from .errors import CannotVerify
 from .fragments import FragmentQueues
-from .packets import SCTP, TCP, Prepared, prepare, seal
+from .packets import SCTP, TCP, UDP, Prepared, prepare, seal
 
 NS = clock.NS
 PARK_S = 2_000_000  # far enough for every capture; above it there is no timeout that a user would set
@@ -19,7 +19,6 @@ _PARKED_MS = 1_900_000_000
 _FIN_OR_RST = 0x05
 _ASSURED, _DYING = 0x4, 0x200
 _FLOOR_S = 120  # an out-of-window FIN or RST only shortens timeouts of at least this much
-_TIMEOUTS = "nf_conntrack_"
 _SOON_S, _LATE_S = 1.985, 2.012  # a real age in between may be on either side of the kernel's tick
 
 
@@ -45,15 +44,16 @@ class Kernel:
 
     def __init__(self, sysctls: dict[str, int | str], started: Callable[[], float] = time.monotonic) -> None:
         self._now = started
-        for name, value in (
+        settings: tuple[tuple[str, int], ...] = (
             ("net.netfilter.nf_conntrack_acct", 1),
             ("net.netfilter.nf_conntrack_events", 1),
             ("net.netfilter.nf_conntrack_log_invalid", 255),
             ("net.ipv4.ipfrag_time", 36000),
             ("net.ipv4.ipfrag_high_thresh", 1 << 28),
             ("net.netfilter.nf_conntrack_frag6_timeout", 36000),
-        ):
-            namespace.sysctl(name, value)
+        )
+        for name, number in settings:
+            namespace.sysctl(name, number)
         frag_timeout = [30, 60]
         for name, value in sysctls.items():
             full = name if "." in name else f"net.netfilter.{name}"
@@ -205,7 +205,7 @@ class Kernel:
                 self.ct.set_timeout(short.family, short.orig, PARK_S)
             return answer
         answer["conn"] = entry.number
-        if packet.proto == clock.UDP and self._doubtful(entry, ts, real, old_status):
+        if packet.proto == UDP and self._doubtful(entry, ts, real, old_status):
             answer["doubt"] = True
         if entry.number not in self.entries:  # destroyed by this very packet
             answer.update(status=entry.status, state=entry.state, counters=entry.counters)
@@ -298,7 +298,7 @@ class Kernel:
         idents = {seen.ident for seen in self.ct.dump()}
         if idents != set(self.by_ident):
             raise CannotVerify(
-                f"the kernel's table ({len(idents)} entries) and the referee's shadow of it ({len(self.by_ident)}) differ"
+                f"the kernel's table ({len(idents)} entries) and the referee's shadow ({len(self.by_ident)}) differ"
             )
         return [
             {"conn": e.number, "left_ns": self.deadlines.get(e.number) - ts, "state": e.state, "status": e.status,

@@ -86,7 +86,7 @@ class NetfilterSocket:
         self.sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_NETFILTER)
         try:
             self.sock.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, buffer)
-        except OSError:  # needs CAP_NET_ADMIN outside a user namespace; a smaller buffer does, it is read after each packet
+        except OSError:  # not in a user namespace; a smaller buffer does, since it is read after each packet
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
         self.sock.bind((0, 0))
         self.port: int = self.sock.getsockname()[0]

@@ -55,7 +55,7 @@ def ones_sum(data: bytes | bytearray) -> int:
     """Folded one's complement sum of 16-bit words (RFC 1071)."""
     if len(data) & 1:
         data = bytes(data) + b"\0"
-    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    total: int = sum(struct.unpack(f"!{len(data) // 2}H", data))
     while total >> 16:
         total = (total & 0xFFFF) + (total >> 16)
     return total
@@ -88,24 +88,20 @@ class StandIns:
     def __init__(self, present: set[bytes]) -> None:
         self._present = present
         self._of: dict[bytes, bytes] = {}
-        self._back: dict[bytes, bytes] = {}
         self._next = {4: int.from_bytes(bytes((198, 18, 0, 1)), "big"), 16: 0xFD6C << 112 | 1}
 
     def of(self, address: bytes) -> bytes:
         if ordinary(address):
             return address
-        found = self._of.get(address)
-        if found is None:
-            size = len(address)
-            while (found := self._next[size].to_bytes(size, "big")) in self._present:
-                self._next[size] += 1
+        known = self._of.get(address)
+        if known is not None:
+            return known
+        size = len(address)
+        while (found := self._next[size].to_bytes(size, "big")) in self._present:
             self._next[size] += 1
-            self._of[address] = found
-            self._back[found] = address
+        self._next[size] += 1
+        self._of[address] = found
         return found
-
-    def original(self, address: bytes) -> bytes:
-        return self._back.get(address, address)
 
 
 def _ipv4(data: bytes) -> Prepared:

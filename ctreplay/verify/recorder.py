@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -28,7 +29,7 @@ class Recording:
             import pyroute2  # noqa: F401
         except ImportError:
             raise CannotVerify("pyroute2 is missing; install ctreplay[verify]") from None
-        self._errors: IO[bytes] = tempfile.TemporaryFile()
+        self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
         self._process = subprocess.Popen(
             [sys.executable, "-m", "ctreplay.verify.referee"],
             stdin=subprocess.PIPE,
@@ -54,10 +55,8 @@ class Recording:
             self._failure = error
             self._process.kill()
         finally:
-            try:
+            with contextlib.suppress(BrokenPipeError):
                 pipe.close()
-            except BrokenPipeError:
-                pass
 
     def _row(self) -> dict[str, Any] | None:
         assert self._process.stdout is not None

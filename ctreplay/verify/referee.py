@@ -52,6 +52,7 @@ def run(stdin: BinaryIO, out: BinaryIO) -> None:
     stand_ins = StandIns({address for _, _, packet in fit for address in addresses(packet)})
     for _, _, packet in fit:
         readdress(packet, stand_ins)
+        kernel.fragments.present.add(packet.ident)
     old, young = clock.constraints([(ts, packet) for _, ts, packet in fit], *kernel.udp, kernel.verifies_checksums)
     plan = clock.schedule([ts for _, ts, _ in fit], old, young)
     timed = {index for index, _ in old} | {first for _, first in old + young}

@@ -24,28 +24,27 @@ AFTER = "after"
 _COPIED = 160  # bytes of each packet: enough to tell a fragment from the datagram it completes
 
 
-def _ct(key: int) -> dict[str, Any]:
+def _expression(name: str, **fields: Any) -> dict[str, Any]:
     from pyroute2.nftables.expressions import genex
 
-    return genex("ct", {"dreg": _REGISTER, "key": key})
+    found: dict[str, Any] = genex(name, fields)
+    return found
+
+
+def _ct(key: int) -> dict[str, Any]:
+    return _expression("ct", dreg=_REGISTER, key=key)
 
 
 def _equals(value: bytes) -> dict[str, Any]:
-    from pyroute2.nftables.expressions import genex
-
-    return genex("cmp", {"sreg": _REGISTER, "op": _EQUAL, "data": {"attrs": [("NFTA_DATA_VALUE", value)]}})
+    return _expression("cmp", sreg=_REGISTER, op=_EQUAL, data={"attrs": [("NFTA_DATA_VALUE", value)]})
 
 
 def _mark() -> dict[str, Any]:
-    from pyroute2.nftables.expressions import genex
-
-    return genex("meta", {"key": _META_MARK, "sreg": _REGISTER})
+    return _expression("meta", key=_META_MARK, sreg=_REGISTER)
 
 
 def _log(prefix: str) -> dict[str, Any]:
-    from pyroute2.nftables.expressions import genex
-
-    return genex("log", {"group": _GROUP, "prefix": _OURS + prefix})
+    return _expression("log", group=_GROUP, prefix=_OURS + prefix)
 
 
 def install() -> None:

@@ -4,9 +4,9 @@
     sysctl nf_conntrack_tcp_loose=0
     +0.1 A>B tcp S seq=1000 win=64240 opts=mss,ws7,sackok
 
-nf_conntrack_checksum is 0 unless set. `+T` seconds since the line before (default 0.001 where a line expands to several packets). Hosts `A B C D` are IPv4
-10.0.0.1-4, `a b c d` IPv6 2001:db8::1-4, `R`/`r` a router. `A`'s port is 40000, everyone else's 80; `sport= dport=`
-change both ends of the conversation (`sport` is the port of `A`/`a`, or of the sender if neither is `A`).
+nf_conntrack_checksum is 0 unless set. `+T`: seconds since the line before (0.001 within a line that expands to several
+packets). Hosts `A B C D` are IPv4 10.0.0.1-4, `a b c d` IPv6 2001:db8::1-4, `R`/`r` a router. The conversation has two
+ports: `sport=` (40000) is `A`'s (or, where neither end is `A`, the sender's), `dport=` (80) the other's.
 
     tcp FLAGS seq= ack= win= len= opts= offset=        FLAGS: letters of SAFRPUEC or . for none
     udp len= length=      udplite len= coverage=       length/coverage: the header's field
@@ -17,7 +17,7 @@ change both ends of the conversation (`sport` is the port of `A`/`a`, or of the 
     gre VERSION proto= key=      proto NUMBER len=
     hs seq= peer= win=     a TCP handshake in three packets      hex BYTES   a packet as it is
 
-Everywhere: `sum=bad`, `sum=none` (field 0) · `cut=N` keep N bytes of the payload of IP · `hdr=hop,rt,dst,ah,atomic,none`
+Everywhere: `sum=bad`, `sum=none` (field 0) · `cut=N` keep N bytes of the IP payload · `hdr=hop,rt,dst,ah,atomic,none`
 IPv6 chain · `ipopts=N` bytes of IPv4 options · `frag=8,16` cut at these offsets (`order=2,1`, `id=`, `pause=` seconds).
 """
 
@@ -154,7 +154,8 @@ class Parser:
             flags = sum(_FLAGS[letter] for letter in plain[0])
             offset = number("offset") if "offset" in keys else None
             options = _options(keys.get("opts", ""))
-            return b.TCP, b.tcp(*ports, number("seq"), number("ack"), flags, number("win", 64240), options, data, offset)
+            seq, ack, win = number("seq"), number("ack"), number("win", 64240)
+            return b.TCP, b.tcp(*ports, seq, ack, flags, win, options, data, offset)
         if kind == "udp":
             return b.UDP, b.udp(*ports, data, number("length") if "length" in keys else None)
         if kind == "udplite":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable
+from itertools import pairwise
 
 TCP, UDP, ICMP, ICMP6, SCTP, UDPLITE, GRE = 6, 17, 1, 58, 132, 136, 47
 FIN, SYN, RST, PSH, ACK, URG, ECE, CWR = 1, 2, 4, 8, 16, 32, 64, 128
@@ -43,7 +44,8 @@ def ipv4(
     """`fragment`: the 16-bit flags-and-offset word; `options` are padded to four bytes."""
     options += bytes(-len(options) & 3)
     size = 20 + len(options)
-    head = struct.pack("!BBHHHBBH4s4s", 0x40 | size // 4, 0, size + len(payload), ident, fragment, 64, proto, 0, src, dst)
+    total = size + len(payload)
+    head = struct.pack("!BBHHHBBH4s4s", 0x40 | size // 4, 0, total, ident, fragment, 64, proto, 0, src, dst)
     head += options
     return head[:10] + struct.pack("!H", internet_checksum(head)) + head[12:] + payload
 
@@ -136,7 +138,7 @@ def fragments4(packet: bytes, cuts: Iterable[int], ident: int) -> list[bytes]:
     payload, src, dst = packet[head:], packet[12:16], packet[16:20]
     edges = [0, *sorted(c for c in set(cuts) if 0 < c < len(payload)), len(payload)]
     pieces = []
-    for a, b in zip(edges, edges[1:], strict=False):
+    for a, b in pairwise(edges):
         more = 0x2000 if b < len(payload) else 0
         pieces.append(ipv4(src, dst, packet[9], payload[a:b], ident, more | a // 8, packet[20:head]))
     return pieces
@@ -147,7 +149,7 @@ def fragments6(packet: bytes, cuts: Iterable[int], ident: int) -> list[bytes]:
     payload, src, dst, following = packet[40:], packet[8:24], packet[24:40], packet[6]
     edges = [0, *sorted(c for c in set(cuts) if 0 < c < len(payload)), len(payload)]
     pieces = []
-    for a, b in zip(edges, edges[1:], strict=False):
+    for a, b in pairwise(edges):
         head = struct.pack("!BBHI", 0, 0, a | (b < len(payload)), ident)
         pieces.append(ipv6(src, dst, following, payload[a:b], [(44, head)]))
     return pieces

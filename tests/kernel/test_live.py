@@ -1,0 +1,130 @@
+"""The kernel of this machine against ctreplay: the samples and a bounded amount of fresh random traffic.
+
+Set CTREPLAY_SEED to repeat a run; the seed of a failing one is in its message.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ctreplay.verify import CannotVerify, record_packets
+from ctreplay.verify.run import verify_captures
+from tests.traffic import build, generate
+from tests.traffic.minimise import judge
+
+_SAMPLES = sorted((Path(__file__).parents[2] / "sample_pcaps").glob("*.pcap*"))
+_SECONDS = 40
+_SETTINGS: tuple[dict[str, int], ...] = (
+    {},
+    {"nf_conntrack_tcp_loose": 0},
+    {"nf_conntrack_tcp_be_liberal": 1},
+    {"nf_conntrack_tcp_ignore_invalid_rst": 1},
+    {"nf_conntrack_tcp_max_retrans": 1},
+    {"nf_conntrack_checksum": 1},
+    {"nf_conntrack_tcp_timeout_established": 200, "nf_conntrack_tcp_timeout_unacknowledged": 50},
+)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _referee() -> None:
+    try:
+        list(record_packets([]))
+    except CannotVerify as error:
+        pytest.skip(f"no referee here: {error}")
+
+
+@pytest.fixture(scope="module")
+def deadline() -> Iterator[float]:
+    yield time.monotonic() + _SECONDS
+
+
+@pytest.mark.parametrize("sample", _SAMPLES, ids=lambda path: path.name)
+def test_sample(sample: Path) -> None:
+    # a sample that takes the referee longer is checked by hand: UDP's two seconds are slept
+    planned = record_packets(_ip_packets(sample))
+    for _ in planned:
+        break
+    planned.close()
+    if planned.planned_s > 8:
+        pytest.skip(f"would sleep {planned.planned_s:.0f} s for UDP's two-second rule")
+    found = verify_captures([sample])
+    assert not found.report.differences
+
+
+def _ip_packets(sample: Path) -> list[tuple[int, int, bytes]]:
+    from ctreplay.verify.inputs import ip_packets
+
+    return ip_packets([sample])
+
+
+@pytest.mark.parametrize("setting", _SETTINGS, ids=lambda setting: next(iter(setting), "default"))
+def test_fresh_random_traffic(setting: dict[str, int], deadline: float) -> None:
+    seed = int(os.environ.get("CTREPLAY_SEED", random.SystemRandom().randrange(1 << 32)))
+    if time.monotonic() > deadline:
+        pytest.skip(f"the {_SECONDS} s for fresh traffic are used up")
+    print(f"seed {seed}")
+    bad = 0.1 if setting.get("nf_conntrack_checksum") else 0.0
+    packets = generate(seed, 1500, udp=0.02, bad_checksums=bad)
+    report = judge(packets, {"nf_conntrack_checksum": 0, **setting})
+    assert not report.differences, f"CTREPLAY_SEED={seed} with {setting}: {report.differences[:3]}"
+    assert report.packets > 1000
+    assert report.connections > 50
+
+
+def test_the_machine_keeps_nothing_of_a_killed_referee() -> None:
+    before = _namespaces(), Path("/proc/net/dev").read_text().count("\n")
+    recording = record_packets([])
+    recording._process.kill()
+    recording.close()
+    assert (_namespaces(), Path("/proc/net/dev").read_text().count("\n")) == before
+
+
+def _namespaces() -> int:
+    return len({os.readlink(path) for path in Path("/proc").glob("[0-9]*/ns/net") if os.access(path, os.R_OK)})
+
+
+def test_the_kernel_notices_a_wrong_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A comparison that finds nothing must be able to find something: an answer altered on purpose is reported."""
+    import tempfile
+
+    from ctreplay.replaying import replay_to
+    from ctreplay.verify.compare import compare
+    from tests.traffic import pcap
+
+    a, b = bytes((10, 0, 0, 1)), bytes((10, 0, 0, 2))
+    packets = [(1, build.ip(a, b, build.TCP, build.tcp(1, 2, 100, 0, build.SYN, 1000)))]
+    recording = record_packets([(1, 1, packets[0][1])], {"nf_conntrack_checksum": 0})
+    answers = list(recording)
+    answers[0].refreshed = 119
+    with tempfile.TemporaryDirectory() as folder:
+        capture = pcap.write(Path(folder) / "one.pcap", packets)
+        replay_to([capture], Path(folder) / "out", sysctls={}, packets="all")
+        report = compare(Path(folder) / "out", answers, recording.entries)
+    assert [d.field for d in report.differences] == ["timeout"]
+
+
+def test_without_root_the_reason_is_given() -> None:
+    script = (
+        "import os, sys; sys.path[:0] = sys.argv[1:]\n"
+        "from ctreplay.verify import namespace\n"
+        "from ctreplay.verify.errors import CannotVerify\n"
+        "os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
+        "try:\n    namespace.enter(); namespace.device()\n"
+        "except CannotVerify as error:\n    print('cannot:', error)\n"
+    )
+    if os.geteuid() != 0:
+        pytest.skip("drops root's rights, so it needs them")
+    done = subprocess.run(
+        [sys.executable, "-c", script, *sys.path], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    if os.stat("/dev/net/tun").st_mode & 0o006 != 0o006:
+        assert done.stdout.startswith("cannot: no ")
