@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from array import array
 from typing import Any
 
@@ -10,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ctreplay import reasons
+from ctreplay.dataset.addresstext import AddressText, buffers
 from ctreplay.dataset.community_id import ICMP_PAIRS, ICMPV6_PAIRS
 from ctreplay.dataset.flowhash import FlowHash
 from ctreplay.dataset.schema import TABLES, arrow_schema, arrow_type
@@ -18,7 +18,6 @@ from ctreplay.tracker import codes
 _ARROW = {
     "q": pa.int64(), "I": pa.uint32(), "H": pa.uint16(), "B": pa.uint8(), "b": pa.int8(), "h": pa.int16(),
 }  # fmt: skip
-_MAPPED = bytes(10) + b"\xff\xff"
 _WITH_PORTS = (6, 17, 132, 136)
 _ICMP = (1, 58)
 _ID_LENGTH = 30
@@ -57,13 +56,6 @@ def named(numbers: pa.Array, names: list[str] | tuple[str, ...]) -> pa.Array:
     return pa.DictionaryArray.from_arrays(indices, pa.array(names, pa.string()))
 
 
-def address_text(key: bytes) -> str:
-    """Canonical text of a 16-byte key."""
-    if key.startswith(_MAPPED):
-        return socket.inet_ntop(socket.AF_INET, key[12:])
-    return socket.inet_ntop(socket.AF_INET6, key)
-
-
 def keys(data: Any, n: int) -> pa.Array:
     """16-byte address keys."""
     return pa.Array.from_buffers(pa.binary(16), n, [None, pa.py_buffer(data)])
@@ -73,11 +65,22 @@ def addresses(first: pa.Array, second: pa.Array) -> tuple[pa.Array, pa.Array]:
     """Two key columns as dictionary-encoded text over one common dictionary."""
     n = len(first)
     both = pa.concat_arrays([first, second]).dictionary_encode()
-    texts = pa.array([address_text(key) for key in both.dictionary.to_pylist()], pa.string())
+    texts = address_texts(both.dictionary)
     return (
         pa.DictionaryArray.from_arrays(both.indices[:n], texts),
         pa.DictionaryArray.from_arrays(both.indices[n:], texts),
     )
+
+
+def address_texts(found: pa.Array) -> pa.Array:
+    """Canonical text of 16-byte keys (without nulls)."""
+    n = len(found)
+    if not n:
+        return pa.array([], pa.string())
+    out, offsets = buffers(n)
+    data = memoryview(found.buffers()[1]).cast("B")[16 * found.offset : 16 * (found.offset + n)]
+    AddressText(out, memoryview(offsets).cast("i")).fill(data, n)
+    return pa.StringArray.from_buffers(n, pa.py_buffer(offsets), pa.py_buffer(out))
 
 
 _PROTO_NAMES = [codes.PROTOCOLS.get(number, str(number)) for number in range(256)]
@@ -117,10 +120,7 @@ def connections(c: Columns, n: int, _first_id: int) -> list[pa.Array]:
     status = plain(c["status"], n)
     why = plain(c["why"], n)
     family = plain(c["family"], n)
-    helper: list[str | None] = [None] * n
-    master: list[int | None] = [None] * n
-    for row, ext in c["extra"].items():
-        helper[row], master[row] = ext.helper, ext.master_conn_id
+    helper, master = extras(c["extra"], n)
 
     def bit(name: str) -> pa.Array:
         mask = pa.scalar(codes.STATUS_BITS[name], pa.uint32())
@@ -163,10 +163,21 @@ def connections(c: Columns, n: int, _first_id: int) -> list[pa.Array]:
         named(why, codes.WHY),
         nullable(plain(c["left"], n), -1),
         plain(c["mark"], n),
-        pa.array(helper, pa.string()).dictionary_encode(),
-        pa.array(master, pa.int64()),
+        helper,
+        master,
         pc.not_equal(plain(c["midstream"], n), pa.scalar(0, pa.int8())),
     ]
+
+
+def extras(extra: dict[int, Any], n: int) -> tuple[pa.Array, pa.Array]:
+    """Helper and master columns of the few rows that have them."""
+    if not extra:
+        return pa.nulls(n, pa.string()).dictionary_encode(), pa.nulls(n, pa.int64())
+    helper: list[str | None] = [None] * n
+    master: list[int | None] = [None] * n
+    for row, ext in extra.items():
+        helper[row], master[row] = ext.helper, ext.master_conn_id
+    return pa.array(helper, pa.string()).dictionary_encode(), pa.array(master, pa.int64())
 
 
 def community_ids(c: Columns, n: int) -> pa.Array:
