@@ -53,7 +53,11 @@ def named(numbers: pa.Array, names: list[str] | tuple[str, ...]) -> pa.Array:
     if blank:
         absent = pc.or_(absent, pc.is_in(indices, pa.array(blank, pa.int32())))
     indices = pc.if_else(absent, pa.scalar(None, pa.int32()), indices)
-    return pa.DictionaryArray.from_arrays(indices, pa.array(names, pa.string()))
+    distinct = list(dict.fromkeys(names))
+    if len(distinct) < len(names):
+        # a dictionary that repeats a name would be written out as plain text
+        indices = pa.array([distinct.index(name) for name in names], pa.int32()).take(indices)
+    return pa.DictionaryArray.from_arrays(indices, pa.array(distinct, pa.string()))
 
 
 def keys(data: Any, n: int) -> pa.Array:
@@ -220,7 +224,7 @@ def packets(c: Columns, n: int, _first_id: int) -> list[pa.Array]:
         only(flags, is_tcp).cast(pa.uint8()),
         only(plain(c["seq"], n), is_tcp),
         only(plain(c["ack"], n), is_tcp),
-        only(plain(c["seq_end"], n), is_tcp),
+        only(plain(c["seq_end"], n), bounds),
         only(plain(c["seq_low"], n), bounds),
         only(plain(c["seq_high"], n), bounds),
         only(plain(c["ack_low"], n), bounds),

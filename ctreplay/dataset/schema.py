@@ -113,7 +113,7 @@ TABLES: dict[str, tuple[Column, ...]] = {
         tcp_flags | uint8 | TCP flags byte (null unless TCP)
         seq | uint32 | TCP sequence number
         ack | uint32 | TCP acknowledgment number
-        seq_end | uint32 | sequence number behind the segment, SYN and FIN counted
+        seq_end | uint32 | sequence number behind a segment that the window check refused, SYN and FIN counted
         seq_low | uint32 | lowest end of a segment that the window check accepts
         seq_high | uint32 | highest sequence number that the window check accepts
         ack_low | uint32 | lowest acknowledgment that the window check accepts
