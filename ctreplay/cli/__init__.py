@@ -14,6 +14,10 @@ from ctreplay.cli.common import EXIT_INTERRUPTED, EXIT_USAGE, Exit, complain
 COMMANDS = (
     ("replay", "Replay", "replay"),
     ("verify", "Replay", "verify"),
+    ("list", "conntrack, for any moment", "list"),
+    ("events", "conntrack, for any moment", "events"),
+    ("stats", "conntrack, for any moment", "stats"),
+    ("count", "conntrack, for any moment", "count"),
 )  # fmt: skip
 
 app = typer.Typer(

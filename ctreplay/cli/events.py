@@ -1,0 +1,186 @@
+"""`ctreplay events`: what `conntrack -E` would have printed."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ctreplay.cli.common import fail, note
+from ctreplay.cli.filtering import with_filters
+from ctreplay.cli.origin import (
+    Captures,
+    Json,
+    Outputs,
+    Sources,
+    SysctlFile,
+    Sysctls,
+    forms,
+    instant,
+    journey,
+    open_origin,
+)
+
+if TYPE_CHECKING:
+    from ctreplay.text.filters import Filters
+    from ctreplay.text.history import Event
+    from ctreplay.timetravel.instant import Instant
+    from ctreplay.timetravel.origin import Origin
+
+_FORMS = ("extended", "id", "timestamp", "ktimestamp", "labels", "xml", "save", "json")
+_KINDS = {"NEW": "NEW", "UPDATES": "UPDATE", "UPDATE": "UPDATE", "DESTROY": "DESTROY"}
+Mask = Annotated[str, typer.Option("-e", "--event-mask", metavar="KIND[,KIND]", help="ALL, NEW, UPDATES, DESTROY.")]
+Since = Annotated[str | None, typer.Option("--from", metavar="T", help="Events from T on.")]
+Up_to = Annotated[str | None, typer.Option("--to", metavar="T", help="Events up to T.")]
+
+
+@with_filters
+def events(
+    sources: Sources,
+    event_mask: Mask = "ALL",
+    since: Since = None,
+    up_to: Up_to = None,
+    output: Outputs = "",
+    json: Json = False,
+    sysctl: Sysctls = None,
+    sysctl_file: SysctlFile = None,
+    capture: Captures = None,
+    *,
+    filters: Filters,
+) -> None:
+    """The events, in conntrack's lines.
+
+    Forms of -o, several with commas: timestamp, extended, id, ktimestamp, xml, save, json (an object per line).
+    """
+    options = forms(output, _FORMS)
+    if json:
+        options.add("json")
+    wanted = kinds(event_mask)
+    window = (instant(since, "--from") if since else None, instant(up_to, "--to") if up_to else None)
+    origin = open_dataset_or_origin(sources, sysctl, sysctl_file, capture)
+    with printed(options) as show:
+        shown = 0
+        for event in history(origin, window):
+            if event.kind in wanted and filters(event.flow):
+                show(event)
+                shown += 1
+    from ctreplay import __version__
+
+    note(f"ctreplay {__version__}: {shown} flow events have been shown.")
+
+
+def open_dataset_or_origin(
+    sources: list[str], sysctl: list[str] | None, sysctl_file: Path | None, capture: list[Path] | None
+) -> Origin | Path:
+    """A dataset's folder, whose rows suffice, or what is to be replayed."""
+    from ctreplay.timetravel.origin import is_dataset
+
+    if len(sources) == 1 and is_dataset(sources[0]) and not (sysctl or sysctl_file or capture):
+        return Path(sources[0])
+    return open_origin(sources, sysctl, sysctl_file, capture)
+
+
+def kinds(mask: str) -> set[str]:
+    """The events that -e asks for."""
+    found: set[str] = set()
+    for word in mask.upper().split(","):
+        if word.strip() == "ALL":
+            found |= set(_KINDS.values())
+        elif word.strip() in _KINDS:
+            found.add(_KINDS[word.strip()])
+        else:
+            fail(f"-e {word.strip()}: not known; ALL, NEW, UPDATES, DESTROY")
+    return found
+
+
+def history(source: Origin | Path, window: tuple[Instant | None, Instant | None]) -> Iterator[Event]:
+    """Events within the window."""
+    if isinstance(source, Path):
+        from ctreplay.sql import DatasetError, read_run
+        from ctreplay.text.history import from_dataset
+
+        try:
+            run = read_run(source)
+        except DatasetError as exc:
+            fail(str(exc))
+        shows = {name: bool(run["sysctls"].get(f"nf_conntrack_{name}", 1)) for name in ("acct", "timestamp")}
+        found = from_dataset(source, accounting=shows["acct"], timestamps=shows["timestamp"])
+        first_ts = run["first_ts_ns"] or 0
+    else:
+        found, first_ts = replayed(source)
+    since, up_to = (None if one is None or one.kind == "end" else one for one in window)
+    for event in found:
+        if since is not None and not reached(event, since, first_ts):
+            continue
+        if up_to is not None and beyond(event, up_to, first_ts):
+            # in order of time and packet: nothing more can follow
+            return
+        yield event
+
+
+def replayed(origin: Origin) -> tuple[Iterator[Event], int]:
+    """Events of a replay, and the time of its first packet."""
+    from ctreplay.text.history import EventSink
+    from ctreplay.timetravel.instant import END
+
+    shows = {name: bool(origin.sysctls[f"nf_conntrack_{name}"]) for name in ("acct", "timestamp")}
+    taken: list[Event] = []
+
+    def sink() -> EventSink:
+        taken.clear()
+        return EventSink(taken.append, shows["acct"], shows["timestamp"])
+
+    def work(travel: Any) -> int:
+        travel.to(END)
+        return travel.first_ts or 0
+
+    first_ts = journey(origin, work, sink=sink)
+    return iter(taken), first_ts
+
+
+def reached(event: Event, since: Instant, first_ts: int) -> bool:
+    """Whether the event lies at or after the instant."""
+    if since.kind == "packet":
+        return event.packet is not None and event.packet >= since.value
+    return event.ts >= since.at(first_ts)
+
+
+def beyond(event: Event, up_to: Instant, first_ts: int) -> bool:
+    """Whether the event lies after the instant."""
+    if up_to.kind == "packet":
+        return event.packet is not None and event.packet > up_to.value
+    return event.ts > up_to.at(first_ts)
+
+
+@contextmanager
+def printed(options: set[str]) -> Iterator[Any]:
+    """A function that prints events in the form asked for."""
+    out = sys.stdout
+    if "json" in options:
+        import json
+
+        from ctreplay.text.objects import flow_object
+
+        def show(event: Event) -> None:
+            head = {"event": event.kind, "ts_ns": event.ts, "packet": event.packet, "reason": event.reason}
+            out.write(json.dumps({k: v for k, v in head.items() if v is not None} | flow_object(event.flow)) + "\n")
+
+        yield show
+    elif "xml" in options:
+        from ctreplay.text.xml import FOOTER, HEADER, xml
+
+        out.write(HEADER + "\n")
+        yield lambda event: out.write(xml(event.flow, options, event.kind) + "\n")
+        out.write(FOOTER + "\n")
+    elif "save" in options:
+        from ctreplay.text.save import save
+
+        yield lambda event: out.write(save(event.flow, event.kind) + "\n")
+    else:
+        from ctreplay.text.line import event as line
+
+        yield lambda event: out.write(line(event.kind, event.flow, options, event.ts) + "\n")

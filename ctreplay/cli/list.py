@@ -1,0 +1,72 @@
+"""`ctreplay list`: the table as `conntrack -L` would have printed it at a given moment."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ctreplay.cli.common import fail, note
+from ctreplay.cli.filtering import with_filters
+from ctreplay.cli.origin import (
+    Captures,
+    Json,
+    Outputs,
+    Sources,
+    SysctlFile,
+    Sysctls,
+    When,
+    forms,
+    open_origin,
+)
+
+if TYPE_CHECKING:
+    from ctreplay.text.filters import Filters
+
+_FORMS = ("extended", "id", "timestamp", "ktimestamp", "labels", "xml", "save", "json", "proc")
+Diff = Annotated[
+    tuple[str, str] | None, typer.Option("--diff", metavar="T1 T2", help="What came (+), went (-) and changed (~).")
+]
+
+
+@with_filters
+def show_table(
+    sources: Sources,
+    at: When = "end",
+    diff: Diff = None,
+    output: Outputs = "",
+    json: Json = False,
+    sysctl: Sysctls = None,
+    sysctl_file: SysctlFile = None,
+    capture: Captures = None,
+    *,
+    filters: Filters,
+) -> None:
+    """The connection table at any moment, in conntrack's lines.
+
+    Forms of -o, several with commas: extended, id, ktimestamp, xml, save, json, and proc (/proc/net/nf_conntrack).
+    """
+    options = forms(output, _FORMS)
+    if json:
+        options.add("json")
+    if diff is not None and options & {"xml", "save"}:
+        fail("--diff: as lines or json, not xml or save")
+    origin = open_origin(sources, sysctl, sysctl_file, capture)
+    if diff is not None:
+        from ctreplay.cli.differences import show_differences
+
+        show_differences(origin, diff, options, filters)
+        return
+    from ctreplay.cli.tables import table_at, write_table
+
+    flows, clock = table_at(origin, at)
+    shown = [flow for flow in flows if filters(flow)]
+    write_table(shown, options)
+    if clock:
+        note(clock)
+    from ctreplay import __version__
+
+    note(f"ctreplay {__version__}: {len(shown)} flow entries have been shown.")
+
+
+list = show_table

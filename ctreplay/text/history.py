@@ -1,0 +1,135 @@
+"""Events in order, from a dataset's rows or from a replay that is under way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ctreplay.dataset.rows import RowSink
+from ctreplay.text.flow import ICMP, Flow, from_entry, state_name
+from ctreplay.tracker import codes
+from ctreplay.tracker.sink import Change
+
+_SECOND = 1_000_000_000
+_DESTROY = 2
+
+
+@dataclass(slots=True)
+class Event:
+    """`kind` NEW, UPDATE or DESTROY at `ts` ns, by packet (None: a timer), with the entry as the event tells it."""
+
+    kind: str
+    ts: int
+    packet: int | None
+    reason: str | None
+    flow: Flow
+
+
+class EventSink(RowSink):
+    """Hands each event to `take` as it happens."""
+
+    def __init__(self, take: Callable[[Event], None], accounting: bool, timestamps: bool) -> None:
+        super().__init__(lambda _table, _columns, _rows: None)
+        self.take = take
+        self.accounting = accounting
+        self.timestamps = timestamps
+
+    def transition(self, change: Change) -> int:
+        """One event; what it carries is spec section 9.2."""
+        e = change.entry
+        assert e is not None
+        gone = change.event == _DESTROY
+        flow = from_entry(e, accounting=self.accounting and gone, timestamps=self.timestamps and gone)
+        flow.status = change.new_status
+        flow.state = state_name(e.proto, change.new_state)
+        flow.timeout = change.timeout // _SECOND if change.timeout >= 0 else None
+        flow.mark = e.mark or None
+        if gone:
+            flow.helper = None
+            if self.timestamps:
+                flow.stop = change.ts
+        self.take(
+            Event(codes.EVENTS[change.event], change.ts, change.packet or None, codes.WHY[change.why] or None, flow)
+        )
+        return 0
+
+
+def from_dataset(folder: Path, *, accounting: bool, timestamps: bool) -> Iterator[Event]:
+    """Events of a dataset, in order."""
+    import pyarrow.parquet as pq
+
+    connections = _Connections(folder)
+    columns = ["ts", "packet", "conn_id", "event", "new_state", "new_status", "timeout_s", "reason"]
+    for batch in pq.ParquetFile(folder / "transitions.parquet").iter_batches(columns=columns):
+        data = {name: batch.column(name) for name in columns}
+        data["ts"] = data["ts"].cast("int64")
+        rows = zip(*(data[name].to_pylist() for name in columns), strict=True)
+        for ts, packet, conn_id, kind, state, status, timeout, reason in rows:
+            flow = connections.flow(conn_id)
+            flow.status, flow.state, flow.timeout = status, state, timeout
+            flow.mark = flow.mark or None
+            if kind != "DESTROY" or not accounting:
+                flow.counters = None
+            if kind == "DESTROY" and timestamps:
+                flow.stop = ts
+            else:
+                flow.start = None
+            if kind == "DESTROY":
+                flow.helper = None
+            yield Event(kind, ts, packet, reason, flow)
+
+
+class _Connections:
+    """connections.parquet by conn_id, columns as Arrow holds them."""
+
+    NAMES = (
+        "conn_id", "family", "protonum", "zone", "orig_src", "orig_dst", "orig_sport", "orig_dport", "reply_src",
+        "reply_dst", "reply_sport", "reply_dport", "icmp_type", "icmp_code", "icmp_id", "orig_packets", "orig_bytes",
+        "reply_packets", "reply_bytes", "first_ts", "mark", "helper", "master_conn_id",
+    )  # fmt: skip
+
+    def __init__(self, folder: Path) -> None:
+        import pyarrow.parquet as pq
+
+        table = pq.read_table(folder / "connections.parquet", columns=list(self.NAMES)).combine_chunks()
+        self.columns = [table.column(name) for name in self.NAMES]
+        self.columns[self.NAMES.index("first_ts")] = table.column("first_ts").cast("int64")
+        self.row = {conn_id: i for i, conn_id in enumerate(table.column("conn_id").to_pylist())}
+
+    def flow(self, conn_id: int) -> Flow:
+        i = self.row[conn_id]
+        row: dict[str, Any] = {name: column[i].as_py() for name, column in zip(self.NAMES, self.columns, strict=True)}
+        proto = row["protonum"]
+        sport, dport, rsport, rdport = row["orig_sport"], row["orig_dport"], row["reply_sport"], row["reply_dport"]
+        if proto in ICMP:
+            sport = rsport = row["icmp_id"]
+            dport = row["icmp_type"] << 8 | row["icmp_code"]
+            rdport = reply_type(proto, row["icmp_type"]) << 8 | row["icmp_code"]
+        return Flow(
+            conn_id=conn_id,
+            family=int(row["family"][-1]),
+            proto=proto,
+            zone=row["zone"],
+            src=row["orig_src"],
+            dst=row["orig_dst"],
+            sport=sport or 0,
+            dport=dport or 0,
+            reply_src=row["reply_src"],
+            reply_dst=row["reply_dst"],
+            rsport=rsport or 0,
+            rdport=rdport or 0,
+            status=0,
+            counters=(row["orig_packets"], row["orig_bytes"], row["reply_packets"], row["reply_bytes"]),
+            mark=row["mark"],
+            start=row["first_ts"],
+            helper=row["helper"],
+            master=row["master_conn_id"],
+        )
+
+
+def reply_type(proto: int, kind: int) -> int:
+    """ICMP type of the reply tuple."""
+    pairs = {1: {8: 0, 13: 14, 15: 16, 17: 18}, 58: {128: 129, 139: 140}}[proto]
+    return pairs.get(kind, next((request for request, answer in pairs.items() if answer == kind), kind))

@@ -1,0 +1,126 @@
+"""Instants as people write them: ISO 8601, epoch, an offset from the first packet, a packet."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+_SECOND = 1_000_000_000
+_UNITS = {
+    "ns": 1, "us": 1_000, "µs": 1_000, "ms": 1_000_000, "s": _SECOND, "m": 60 * _SECOND, "min": 60 * _SECOND,
+    "h": 3600 * _SECOND, "d": 86400 * _SECOND,
+}  # fmt: skip
+_NUMBER = r"\d+(?:\.\d+)?"
+_UNIT = r"(?:ns|us|µs|ms|min|s|m|h|d)"
+_DURATION = re.compile(rf"(?:{_NUMBER}{_UNIT})+")
+_PART = re.compile(rf"({_NUMBER})({_UNIT})")
+_CLOCK = r"(\d{2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,9}))?)?"
+_ISO = re.compile(rf"(\d{{4}})-(\d{{2}})-(\d{{2}})(?:[T ]{_CLOCK})?\s*(Z|[+-]\d{{2}}:?(?:\d{{2}})?)?", re.I)
+_TIME = re.compile(rf"{_CLOCK}\s*(Z)?", re.I)
+_EPOCH = re.compile(rf"({_NUMBER})(s|ms|us|µs|ns)?")
+# an integer this large without a unit cannot be seconds any more (year 5138)
+_TOO_LARGE_FOR_SECONDS = 10**11
+_MAX = 0x7FFFFFFFFFFFFFFF
+FORMS = "ISO 8601 (UTC unless it has an offset), epoch seconds or ns, +12.5s from the first packet, packet:4711 or end"
+
+
+class InstantError(ValueError):
+    """Text that is no instant; the message names the forms there are."""
+
+
+@dataclass(frozen=True)
+class Instant:
+    """`kind`: ts (ns since the epoch), offset (ns from the first packet), clock (ns into its UTC day), packet, end."""
+
+    kind: str
+    value: int = 0
+
+    def at(self, first_ts: int) -> int:
+        """Nanoseconds since the epoch, for a capture whose first packet came at `first_ts`; not for packet and end."""
+        if self.kind == "offset":
+            return first_ts + self.value
+        if self.kind == "clock":
+            day = first_ts - first_ts % (86400 * _SECOND)
+            return day + self.value
+        return self.value
+
+
+END = Instant("end")
+
+
+def scaled(number: str, unit: int) -> int:
+    """A decimal number times `unit` ns, exactly; what is finer than a nanosecond is cut off."""
+    whole, _, rest = number.partition(".")
+    fraction = int(rest) * unit // 10 ** len(rest) if rest else 0
+    return int(whole) * unit + fraction
+
+
+def parse(text: str) -> Instant:
+    """Raises InstantError."""
+    text = text.strip()
+    if text.lower() == "end":
+        return END
+    if match := re.fullmatch(r"packet:(\d+)", text, re.I):
+        number = int(match[1])
+        if number < 1:
+            raise InstantError(f"{text}: packets are numbered from 1")
+        return Instant("packet", number)
+    if text.startswith("+"):
+        return Instant("offset", _fits(duration(text[1:]), text))
+    if match := _EPOCH.fullmatch(text):
+        digits, unit = match[1], match[2]
+        if unit is None:
+            unit = "ns" if "." not in digits and int(digits) >= _TOO_LARGE_FOR_SECONDS else "s"
+        return Instant("ts", _fits(scaled(digits, _UNITS[unit]), text))
+    if match := _ISO.fullmatch(text):
+        return Instant("ts", _fits(_iso(match, text), text))
+    if match := _TIME.fullmatch(text):
+        hours, minutes, seconds = int(match[1]), int(match[2]), int(match[3] or 0)
+        if hours > 23 or minutes > 59 or seconds > 59:
+            raise InstantError(f"{text}: no such time of day")
+        nanos = int((match[4] or "").ljust(9, "0"))
+        return Instant("clock", ((hours * 60 + minutes) * 60 + seconds) * _SECOND + nanos)
+    raise InstantError(f"{text!r} is no instant; write {FORMS}")
+
+
+def duration(text: str) -> int:
+    """`12.5s`, `250ms`, `1h30m`, plain seconds: nanoseconds. Raises InstantError."""
+    if re.fullmatch(_NUMBER, text):
+        return scaled(text, _SECOND)
+    if not _DURATION.fullmatch(text):
+        raise InstantError(f"{text!r} is no duration; write for example 12.5s, 250ms, 1h30m")
+    return sum(scaled(number, _UNITS[unit]) for number, unit in _PART.findall(text))
+
+
+def _iso(match: re.Match[str], text: str) -> int:
+    year, month, day, hours, minutes, seconds, fraction, zone = match.groups()
+    try:
+        moment = datetime(
+            int(year), int(month), int(day), int(hours or 0), int(minutes or 0), int(seconds or 0), tzinfo=UTC
+        )
+    except ValueError as exc:
+        raise InstantError(f"{text}: {exc}") from None
+    if zone and zone not in "Zz":
+        sign = -1 if zone[0] == "-" else 1
+        digits = zone[1:].replace(":", "").ljust(4, "0")
+        moment -= sign * timedelta(hours=int(digits[:2]), minutes=int(digits[2:]))
+    since = moment - datetime(1970, 1, 1, tzinfo=UTC)
+    return (since.days * 86400 + since.seconds) * _SECOND + int((fraction or "").ljust(9, "0"))
+
+
+def _fits(value: int, text: str) -> int:
+    if not -_MAX <= value <= _MAX:
+        raise InstantError(f"{text}: beyond the years that nanoseconds reach")
+    return value
+
+
+def show(ts: int) -> str:
+    """UTC with as many digits of the second as it has: `2026-11-20 21:22:54.678997Z`."""
+    seconds, nanos = divmod(ts, _SECOND)
+    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)
+    text = moment.strftime("%Y-%m-%d %H:%M:%S")
+    if nanos:
+        digits = f"{nanos:09d}".rstrip("0")
+        text += "." + digits.ljust(3 if len(digits) <= 3 else 6 if len(digits) <= 6 else 9, "0")
+    return text + "Z"
