@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from ctreplay.cli.filtering import with_filters
-from ctreplay.cli.origin import Captures, Json, Sources, SysctlFile, Sysctls, When, open_origin
+from ctreplay.cli.origin import Captures, Helpers, Json, Sources, SysctlFile, Sysctls, When, open_origin
 
 if TYPE_CHECKING:
     from ctreplay.text.filters import Filters
@@ -19,6 +19,7 @@ def count(
     json: Json = False,
     sysctl: Sysctls = None,
     sysctl_file: SysctlFile = None,
+    helper: Helpers = None,
     capture: Captures = None,
     *,
     filters: Filters,
@@ -26,7 +27,7 @@ def count(
     """How many entries the table held at any moment."""
     from ctreplay.cli.tables import table_at
 
-    origin = open_origin(sources, sysctl, sysctl_file, capture)
+    origin = open_origin(sources, sysctl, sysctl_file, capture, helper)
     flows, _ = table_at(origin, at)
     number = sum(1 for flow in flows if filters(flow))
     sys.stdout.write(f'{{"entries": {number}}}\n' if json else f"{number}\n")

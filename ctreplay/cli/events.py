@@ -14,6 +14,7 @@ from ctreplay.cli.common import fail, note
 from ctreplay.cli.filtering import with_filters
 from ctreplay.cli.origin import (
     Captures,
+    Helpers,
     Json,
     Outputs,
     Sources,
@@ -48,6 +49,7 @@ def events(
     json: Json = False,
     sysctl: Sysctls = None,
     sysctl_file: SysctlFile = None,
+    helper: Helpers = None,
     capture: Captures = None,
     *,
     filters: Filters,
@@ -61,7 +63,9 @@ def events(
         options.add("json")
     wanted = kinds(event_mask)
     window = (instant(since, "--from") if since else None, instant(up_to, "--to") if up_to else None)
-    origin = open_dataset_or_origin(sources, sysctl, sysctl_file, capture)
+    # SCTP's verification tags are in no table
+    again = "save" in options
+    origin = (open_origin if again else open_dataset_or_origin)(sources, sysctl, sysctl_file, capture, helper)
     with printed(options) as show:
         shown = 0
         for event in history(origin, window):
@@ -74,14 +78,18 @@ def events(
 
 
 def open_dataset_or_origin(
-    sources: list[str], sysctl: list[str] | None, sysctl_file: Path | None, capture: list[Path] | None
+    sources: list[str],
+    sysctl: list[str] | None,
+    sysctl_file: Path | None,
+    capture: list[Path] | None,
+    helper: list[str] | None,
 ) -> Origin | Path:
     """A dataset's folder, whose rows suffice, or what is to be replayed."""
     from ctreplay.timetravel.origin import is_dataset
 
-    if len(sources) == 1 and is_dataset(sources[0]) and not (sysctl or sysctl_file or capture):
+    if len(sources) == 1 and is_dataset(sources[0]) and not (sysctl or sysctl_file or capture or helper):
         return Path(sources[0])
-    return open_origin(sources, sysctl, sysctl_file, capture)
+    return open_origin(sources, sysctl, sysctl_file, capture, helper)
 
 
 def kinds(mask: str) -> set[str]:

@@ -10,6 +10,7 @@ from ctreplay.cli.common import fail, note
 from ctreplay.cli.filtering import with_filters
 from ctreplay.cli.origin import (
     Captures,
+    Helpers,
     Json,
     Outputs,
     Sources,
@@ -38,20 +39,30 @@ def show_table(
     json: Json = False,
     sysctl: Sysctls = None,
     sysctl_file: SysctlFile = None,
+    helper: Helpers = None,
     capture: Captures = None,
     *,
     filters: Filters,
 ) -> None:
-    """The connection table at any moment, in conntrack's lines.
+    """The connection table at any moment, in conntrack's lines; with `expect` behind the source, the expectations.
 
     Forms of -o, several with commas: extended, id, ktimestamp, xml, save, json, and proc (/proc/net/nf_conntrack).
     """
+    if len(sources) > 1 and sources[-1] in ("expect", "conntrack"):
+        *sources, shown_table = sources
+    else:
+        shown_table = "conntrack"
     options = forms(output, _FORMS)
     if json:
         options.add("json")
     if diff is not None and options & {"xml", "save"}:
         fail("--diff: as lines or json, not xml or save")
-    origin = open_origin(sources, sysctl, sysctl_file, capture)
+    origin = open_origin(sources, sysctl, sysctl_file, capture, helper)
+    if shown_table == "expect":
+        from ctreplay.cli.expectations import show_expectations
+
+        show_expectations(origin, at, options, filters)
+        return
     if diff is not None:
         from ctreplay.cli.differences import show_differences
 

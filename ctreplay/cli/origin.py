@@ -27,6 +27,10 @@ Captures = Annotated[
     list[Path] | None,
     typer.Option("--capture", metavar="FILE", help="Where the dataset's capture is now, if it was moved."),
 ]
+Helpers = Annotated[
+    list[str] | None,
+    typer.Option("--helper", metavar="NAME[=PORT,...]", help="Replay with this helper; overrides the dataset's."),
+]
 When = Annotated[str, typer.Option("--at", metavar="T", help="ISO 8601 (UTC), epoch, +12.5s, packet:4711 or end.")]
 Outputs = Annotated[str, typer.Option("-o", "--output", metavar="FORM[,FORM]", help="Form of the output.")]
 Json = Annotated[bool, typer.Option("--json", help="JSON on stdout.")]
@@ -35,16 +39,21 @@ Found = TypeVar("Found")
 
 
 def open_origin(
-    sources: list[str], sysctl: list[str] | None, sysctl_file: Path | None, captures: list[Path] | None
+    sources: list[str],
+    sysctl: list[str] | None,
+    sysctl_file: Path | None,
+    captures: list[Path] | None,
+    helpers: list[str] | None = None,
 ) -> Origin:
     """The origin, or the end of the command with a message."""
+    from ctreplay.helpers.registry import HelperError
     from ctreplay.sql import DatasetError
     from ctreplay.timetravel.origin import OriginError, find
 
     values = read_sysctls(sysctl, sysctl_file)
     try:
-        origin = find(sources, values, captures or [])
-    except (OriginError, DatasetError) as exc:
+        origin = find(sources, values, captures or [], helpers or [])
+    except (OriginError, DatasetError, HelperError) as exc:
         fail(str(exc))
     if origin.run is not None:
         different = {k: v for k, v in values.items() if origin.run["sysctls"].get(k, v) != v}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ctreplay.cli.common import printable
-from ctreplay.cli.origin import Captures, Json, Sources, SysctlFile, Sysctls, journey, open_origin
+from ctreplay.cli.origin import Captures, Helpers, Json, Sources, SysctlFile, Sysctls, journey, open_origin
 
 if TYPE_CHECKING:
     from ctreplay.timetravel.origin import Origin
@@ -26,10 +26,11 @@ def stats(
     json: Json = False,
     sysctl: Sysctls = None,
     sysctl_file: SysctlFile = None,
+    helper: Helpers = None,
     capture: Captures = None,
 ) -> None:
     """The counters of the whole replay, in the line of conntrack -S."""
-    origin = open_origin(sources, sysctl, sysctl_file, capture) if sysctl or sysctl_file else None
+    origin = open_origin(sources, sysctl, sysctl_file, capture, helper) if sysctl or sysctl_file or helper else None
     rows = counters(sources, origin, capture)
     if json:
         from ctreplay.cli.tables import write_json

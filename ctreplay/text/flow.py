@@ -16,6 +16,8 @@ _V4 = 0xFFFF << 32
 ICMP = (1, 58)
 WITH_PORTS = (6, 17, 33, 132, 136)
 GRE = 47
+DCCP = 33
+SCTP = 132
 SEEN_REPLY = codes.STATUS_BITS["SEEN_REPLY"]
 ASSURED = codes.STATUS_BITS["ASSURED"]
 # names that conntrack-tools know; everything else is "unknown"
@@ -53,6 +55,7 @@ class Flow:
     helper: str | None = None
     use: int | None = None
     master: int | None = None
+    vtags: tuple[int, int] | None = None
 
     @property
     def proto_name(self) -> str:
@@ -127,6 +130,8 @@ def from_entry(e: Entry, *, accounting: bool, timestamps: bool) -> Flow:
         start=e.first_ts if timestamps else None,
         helper=getattr(ext, "helper", None) or None,
         master=getattr(ext, "master_conn_id", None),
+        # an SCTP entry keeps its verification tags where TCP keeps sequence numbers
+        vtags=(e.end0, e.end1) if e.proto == SCTP else None,
     )
 
 

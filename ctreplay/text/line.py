@@ -6,7 +6,7 @@ import ipaddress
 import time
 from collections.abc import Container
 
-from ctreplay.text.flow import ASSURED, GRE, SEEN_REPLY, Flow
+from ctreplay.text.flow import ASSURED, DCCP, GRE, SEEN_REPLY, Flow
 
 _SECOND = 1_000_000_000
 _OFFLOAD, _HW_OFFLOAD = 0x4000, 0x8000
@@ -95,7 +95,7 @@ def proc(flow: Flow) -> str:
         parts.append(flow.state)
     elif flow.proto == GRE:
         parts.append("timeout=30, stream_timeout=180")
-    if flow.proto == 33:
+    if flow.proto == DCCP:
         flow = Flow(**{name: getattr(flow, name) for name in Flow.__slots__} | {"proto": 253})
     _tuples(parts, flow, src, dst, reply_src, reply_dst)
     parts.append(f"mark={flow.mark or 0}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ctreplay.text.flow import ASSURED, GRE, ICMP, SEEN_REPLY, WITH_PORTS, Flow
+from ctreplay.text.flow import ASSURED, DCCP, GRE, ICMP, SEEN_REPLY, WITH_PORTS, Flow
 
 _COMMANDS = {"": "-A", "NEW": "-A", "UPDATE": "-U", "DESTROY": "-D"}
 _EXPECTED, _FIXED_TIMEOUT = 0x1, 0x400
@@ -27,11 +27,15 @@ def save(flow: Flow, kind: str = "") -> str:
     elif flow.proto == GRE:
         parts += ["-p", "gre", "--srckey", str(flow.sport), "--dstkey", str(flow.dport)]
         parts += ["--reply-key-src", str(flow.rsport), "--reply-key-dst", str(flow.rdport)]
+    elif flow.proto == DCCP:
+        parts += ["-p", "dccp"]
     elif flow.proto in WITH_PORTS:
         parts += ["-p", flow.proto_name, "--sport", str(flow.sport), "--dport", str(flow.dport)]
         parts += ["--reply-port-src", str(flow.rsport), "--reply-port-dst", str(flow.rdport)]
         if flow.state is not None:
             parts += ["--state", flow.state]
+            if flow.vtags is not None:
+                parts += ["--orig-vtag", str(flow.vtags[0]), "--reply-vtag", str(flow.vtags[1])]
     else:
         parts += ["-p", str(flow.proto)]
     if flow.mark:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Container
 from xml.sax.saxutils import escape
 
-from ctreplay.text.flow import ASSURED, GRE, SEEN_REPLY, Flow
+from ctreplay.text.flow import ASSURED, GRE, ICMP, SCTP, SEEN_REPLY, Flow
+from ctreplay.tracker.proto import sctp_table, tcp_table
 
 HEADER = '<?xml version="1.0" encoding="utf-8"?>\n<conntrack>'
 FOOTER = "</conntrack>"
@@ -15,7 +16,6 @@ _EVENTS = {
     "UPDATE": '<flow type="update">',
     "DESTROY": '<flow type="destroy">',
 }
-_TAGS = {"type": "icmp_type", "code": "icmp_code", "id": "icmp_id"}
 
 
 def xml(flow: Flow, options: Container[str] = (), kind: str = "") -> str:
@@ -31,14 +31,16 @@ def xml(flow: Flow, options: Container[str] = (), kind: str = "") -> str:
             f'<meta direction="{direction}"><layer3 protonum="{number}" protoname="{name}"><src>{src}</src><dst>{dst}'
             f'</dst></layer3><layer4 protonum="{flow.proto}" protoname="{flow.proto_name}">'
         )
-        parts.extend(_element(flow.proto, tag, value) for tag, value in transport)
+        if flow.proto not in ICMP:
+            # conntrack leaves ICMP's fields out
+            parts.extend(_element(flow.proto, tag, value) for tag, value in transport)
         parts.append("</layer4>")
         if counted is not None:
             parts.append(f"<counters><packets>{counted[0]}</packets><bytes>{counted[1]}</bytes></counters>")
         parts.append("</meta>")
     parts.append('<meta direction="independent">')
     for tag, content in (
-        ("state", flow.state),
+        ("state", _state(flow)),
         ("timeout", flow.timeout),
         ("mark", flow.mark),
         ("zone", flow.zone or None),
@@ -63,7 +65,12 @@ def xml(flow: Flow, options: Container[str] = (), kind: str = "") -> str:
     return "".join(parts)
 
 
+def _state(flow: Flow) -> str | None:
+    """conntrack's XML gives the states of SCTP the names of TCP's with the same numbers; so does this."""
+    if flow.proto == SCTP and flow.state is not None:
+        return tcp_table.STATES[sctp_table.STATES.index(flow.state)]
+    return flow.state
+
+
 def _element(proto: int, tag: str, value: int) -> str:
-    if proto == GRE:
-        return f"<{tag}>{value:#x}</{tag}>"
-    return f"<{_TAGS.get(tag, tag)}>{value}</{_TAGS.get(tag, tag)}>"
+    return f"<{tag}>{value:#x}</{tag}>" if proto == GRE else f"<{tag}>{value}</{tag}>"

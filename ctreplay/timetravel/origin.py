@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ctreplay.helpers import registry
 from ctreplay.tracker import sysctl
 
 _PIECE = 1 << 22
@@ -30,6 +31,7 @@ class Origin:
     paths: list[str]
     sysctls: dict[str, int]
     run: dict[str, Any] | None = None
+    helpers: registry.Assignments = field(default_factory=dict)
     digests: list[str | None] = field(default_factory=list)
 
     def check(self, found: Sequence[str | None]) -> None:
@@ -49,18 +51,23 @@ def find(
     paths: Sequence[str | os.PathLike[str]],
     sysctls: Mapping[str, int],
     captures: Sequence[str | os.PathLike[str]] = (),
+    helpers: Sequence[str] = (),
 ) -> Origin:
     """The origin that the arguments of a command name.
 
-    `sysctls` override those of a dataset; `captures` say where a dataset's captures are now. Raises OriginError and
-    `ctreplay.sql.DatasetError`.
+    `sysctls` and `helpers` (options as of --helper) override those of a dataset; `captures` say where its captures
+    are now. Raises OriginError, HelperError and `ctreplay.sql.DatasetError`.
     """
+    assigned = registry.parse(helpers)
     if len(paths) == 1 and is_dataset(paths[0]):
-        return from_dataset(paths[0], sysctls, captures)
+        origin = from_dataset(paths[0], sysctls, captures)
+        origin.helpers = assigned or origin.helpers
+        return origin
     for path in paths:
         if is_dataset(path):
             raise OriginError(f"{path}: one dataset at a time; only captures can be combined")
-    return Origin(", ".join(map(str, paths)), [os.fspath(path) for path in paths], sysctl.defaults() | dict(sysctls))
+    names = [os.fspath(path) for path in paths]
+    return Origin(", ".join(names), names, sysctl.defaults() | dict(sysctls), helpers=assigned)
 
 
 def from_dataset(
@@ -71,7 +78,7 @@ def from_dataset(
 
     run = read_run(path)
     values = sysctl.defaults() | {k: v for k, v in run.get("sysctls", {}).items() if k in sysctl.DEFAULTS}
-    origin = Origin(str(path), [], values | dict(sysctls), run)
+    origin = Origin(str(path), [], values | dict(sysctls), run, assignments(run.get("helpers", [])))
     if captures and len(captures) != len(run["inputs"]):
         raise OriginError(
             f"{path} was made from {len(run['inputs'])} captures; --capture was given {len(captures)} times"
@@ -81,6 +88,20 @@ def from_dataset(
         origin.paths.append(_locate(one, Path(path), given))
         origin.digests.append(one["sha256"])
     return origin
+
+
+def assignments(described: Sequence[Mapping[str, Any]]) -> registry.Assignments:
+    """What `registry.describe` wrote into run.json, as assignments again."""
+    known = {
+        (helper.name, "tcp" if proto == 6 else "udp"): (helper, proto)
+        for variants in registry.HELPERS.values()
+        for helper, proto, _ in variants
+    }
+    found: registry.Assignments = {}
+    for one in described:
+        helper, proto = known[one["helper"], one["protocol"]]
+        found[proto, one["port"]] = helper
+    return found
 
 
 def _locate(one: dict[str, Any], dataset: Path, given: str | os.PathLike[str] | None) -> str:

@@ -12,6 +12,9 @@ from ctreplay.capture import CaptureError, OutOfOrder, open_captures
 from ctreplay.capture.until import Until
 from ctreplay.dataset.rows import RowSink
 from ctreplay.engine import PACKETS_NONE, Engine
+from ctreplay.helpers import registry
+from ctreplay.helpers.expectations import Expectation
+from ctreplay.helpers.runner import Helpers
 from ctreplay.timetravel.instant import Instant, show
 from ctreplay.timetravel.origin import Origin, digest
 from ctreplay.tracker.settings import Settings
@@ -31,6 +34,19 @@ def forget(_table: str, _columns: dict[str, Any], _rows: int) -> None:
     """What a replay does with its rows when nobody reads them."""
 
 
+class NoJournal:
+    """Where expectations are told of when nobody listens."""
+
+    def created(self, exp: Expectation, ts: int, packet: int) -> None:
+        """EXP_NEW."""
+
+    def refreshed(self, exp: Expectation, ts: int, packet: int) -> None:
+        """The timeout was set anew."""
+
+    def ended(self, exp: Expectation, ts: int, packet: int, why: str) -> None:
+        """EXP_DESTROY."""
+
+
 class Travel:
     """One replay that goes from instant to instant, never back.
 
@@ -43,6 +59,13 @@ class Travel:
         self.captures = captures
         self.until = Until(captures)
         self.engine = Engine(Settings(origin.sysctls), sink, level)
+        self.helpers = Helpers(
+            self.engine.tracker,
+            origin.helpers or registry.observed(),
+            NoJournal(),
+            origin.sysctls["nf_conntrack_expect_max"],
+            observe=not origin.helpers,
+        )
         self.packets = 0
         self.ended = False
         self.until.limit = _BEFORE_ALL
