@@ -457,7 +457,8 @@ class Tcp:
         """Refusal, unless the sender's side or the sysctl is liberal: then accepted, but nothing is updated."""
         p.margin = margin
         if snd.flags & _LIBERAL or self.s.be_liberal:
-            p.note = _R_LIBERAL
+            if p.note == 0:
+                p.note = _R_LIBERAL
             p.bounds = 0
             return _ACCEPT
         p.reason = reason
