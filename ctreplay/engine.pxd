@@ -35,7 +35,7 @@ cdef class Engine:
     @cython.locals(p=Packet, tracker=Tracker, done=int, fault=int)
     cpdef int run(self, Source source, int limit) except -1
 
-    @cython.locals(tracker=Tracker)
+    @cython.locals(tracker=Tracker, whole=Packet)
     cdef int track(self, Packet p, Packet w) except -1
     cdef bint header_sum(self, Packet w) except? True
 

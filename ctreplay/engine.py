@@ -88,12 +88,13 @@ class Engine:
             return 0
         self.quality.sample(p, w)
         if w.frag:
-            w = self.fragment(p, w)
-            if w is None:
+            whole = self.fragment(p, w)
+            if whole is None:
                 tracker.reason_counts[self.fragment_reason] += 1
                 if self.level == PACKETS_ALL:
                     self.sink.packet(p, None, self.fragment_reason, None, tracker.now)
                 return 0
+            w = whole
         tracker.process(w)
         if self.level == 2 or (
             self.level == 1 and (w.reason or not (w.ctstate == _ESTABLISHED or w.ctstate == _NEW))

@@ -127,8 +127,8 @@ def replay_to(
             "late_packets": engine.late,
             "peak_entries": engine.tracker.occupancy.peak_ever,
             "peak_ts_ns": engine.tracker.occupancy.peak_ts,
-            "first_ts_ns": min((c.first_ts for c in captures.captures if c.packets), default=None),
-            "last_ts_ns": max((c.last_ts for c in captures.captures if c.packets), default=None),
+            "first_ts_ns": min((ts for c in captures.captures if (ts := c.first_ts) is not None), default=None),
+            "last_ts_ns": max((ts for c in captures.captures if (ts := c.last_ts) is not None), default=None),
             "rows": writer.rows,
             "inputs": [
                 {
@@ -191,7 +191,7 @@ def stats_rows(engine: Engine, total: int) -> list[dict[str, Any]]:
         ("reassembled", engine.reassembled, "info", "datagrams put together from fragments"),
         ("fragment_timeouts", engine.defrag.timeouts, "data_loss", "datagrams that were never completed"),
         ("late", engine.late, "data_loss", "packets older than the clock, worked at the clock's time"),
-        ("undecodable", sum(engine.quality.undecodable_counts.values()), "info", "frames that are no readable IP packet"),
+        ("undecodable", sum(engine.quality.undecodable_counts.values()), "info", "frames that are no readable IP"),
     ]
     found = [dict(zip(("name", "value", "severity", "description"), row, strict=True)) for row in rows]
     per_reason: dict[int, int] = {number: counts[number] for number in range(len(reasons.NAMES)) if counts[number]}

@@ -13,7 +13,7 @@ EXIT_DAMAGED = 3
 EXIT_INTERRUPTED = 130
 
 
-class Exit(Exception):  # noqa: N818 - the way out, not always an error
+class Exit(Exception):
     """End the command with a code and, on stderr, a message."""
 
     def __init__(self, code: int, message: str = "") -> None:

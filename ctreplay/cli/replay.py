@@ -69,7 +69,7 @@ def replay(
         fail(f"{target} exists already; --force replaces it, -o names another folder")
     except KeyboardInterrupt:
         progress.close()
-        complain(f"interrupted: the {progress.packets:,} packets replayed so far were discarded, no dataset was written")
+        complain(f"interrupted: {progress.packets:,} packets replayed so far were discarded, no dataset was written")
         raise Exit(EXIT_INTERRUPTED) from None
     except OSError as exc:
         progress.close()

@@ -13,7 +13,7 @@ cdef class FlowHash:
     cdef unsigned short[::1] pair
     cdef unsigned char[::1] out
 
-    @cython.locals(i=int)
+    @cython.locals(i=int, skip=int)
     cpdef int fill(
         self, const unsigned char[::1] src, const unsigned char[::1] dst, const unsigned char[::1] proto,
         const signed char[::1] family, const unsigned short[::1] sport, const unsigned short[::1] dport, int n,

@@ -31,7 +31,8 @@ class FlowHash:
     def fill(self, src: Any, dst: Any, proto: Any, family: Any, sport: Any, dport: Any, n: int) -> int:
         """IDs of `n` rows into `out`, 30 characters each."""
         for i in range(n):
-            self.row(src, dst, i * 16 + (0 if family[i] == 6 else 12), 16 if family[i] == 6 else 4, proto[i], sport[i], dport[i])
+            skip = 0 if family[i] == 6 else 12
+            self.row(src, dst, i * 16 + skip, 16 - skip, proto[i], sport[i], dport[i])
             self.text(i * _TEXT)
         return 0
 

@@ -358,9 +358,9 @@ class RowSink(Sink):
             ("connections", self.connections),
             ("packets", self.packets),
         ):
-            if rows.n:  # type: ignore[attr-defined]
-                self.flush(table, rows.columns, rows.n)  # type: ignore[attr-defined]
-                rows.reset()  # type: ignore[attr-defined]
+            if rows.n:
+                self.flush(table, rows.columns, rows.n)
+                rows.reset()
         if self.seconds:
             self.flush("occupancy", {"rows": self.seconds}, len(self.seconds))
             self.seconds = []

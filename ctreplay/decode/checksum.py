@@ -52,7 +52,7 @@ class Checksum:
         return crc == wanted
 
 
-def ones(b: memoryview, o: int, size: int) -> int:
+def ones(b: bytes | bytearray | memoryview, o: int, size: int) -> int:
     """Sum of big-endian 16-bit words; an odd last byte is padded with zero."""
     total = 0
     for i in range(o, o + size - 1, 2):

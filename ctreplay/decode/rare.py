@@ -1,4 +1,4 @@
-"""Rare link layers, in plain Python: PPPoE, MPLS, LLC/SNAP, 802.11, radiotap, PPI, Frame Relay, Token Ring, FDDI, pflog.
+"""Rare link layers, in plain Python: PPPoE, MPLS, LLC/SNAP, 802.11, Frame Relay, Token Ring, FDDI, pflog.
 
 Each function answers where the IP header begins in the frame itself, so nothing is copied and lengths stay exact.
 """

@@ -82,7 +82,8 @@ def _replayed(found: dict[str, Any]) -> Text:
 
 
 def _counts(counts: dict[str, int], limit: int = 7) -> str:
-    parts = [f"{'protocol ' + name if name.isdigit() else name} {count:,}" for name, count in list(counts.items())[:limit]]
+    shown = list(counts.items())[:limit]
+    parts = [f"{'protocol ' + name if name.isdigit() else name} {count:,}" for name, count in shown]
     if len(counts) > limit:
         parts.append(f"{len(counts) - limit} more")
     return " · ".join(parts)

@@ -162,8 +162,10 @@ def _trust(db: duckdb.DuckDBPyConnection, run: dict[str, Any]) -> list[dict[str,
         " FROM connections WHERE proto = 'tcp'",
     )[0]
     if sided["n"] and sided["one_sided"] / sided["n"] >= _MIN_ONE_SIDED:
-        say("one-sided", f"{sided['one_sided']:,} of {sided['n']:,} TCP flows show one direction only: asymmetric routing?")
-    midstream = _rows(db, "SELECT count(*) FILTER (midstream) AS m, count(*) AS n FROM connections WHERE proto = 'tcp'")[0]
+        shown = f"{sided['one_sided']:,} of {sided['n']:,} TCP flows show one direction only"
+        say("one-sided", f"{shown}: asymmetric routing?")
+    picked_up = "SELECT count(*) FILTER (midstream) AS m, count(*) AS n FROM connections WHERE proto = 'tcp'"
+    midstream = _rows(db, picked_up)[0]
     if midstream["m"]:
         say(
             "mid-stream",
@@ -171,14 +173,17 @@ def _trust(db: duckdb.DuckDBPyConnection, run: dict[str, Any]) -> list[dict[str,
         )
     if c["wrong"] and c["checked"] and c["wrong"] / c["checked"] > _OFFLOAD_SHARE:
         share = 100 * c["wrong"] / c["checked"]
-        offload = f", {100 * c['offloaded'] / c['wrong']:.0f} % of them left to the network card" if c["offloaded"] else ""
+        share = 100 * c["offloaded"] / c["wrong"]
+        offload = f", {share:.0f} % of them left to the network card" if c["offloaded"] else ""
         say("checksums", f"{share:.0f} % of the sampled checksums are wrong{offload}")
     if c["truncated"]:
-        say("snap length", f"{c['truncated']:,} frames ({100 * c['truncated'] / packets:.0f} %) were cut: lengths are from IP headers")
+        share = 100 * c["truncated"] / packets
+        say("snap length", f"{c['truncated']:,} frames ({share:.0f} %) were cut: lengths are from IP headers")
     if c["reordered"]:
         say(
             "clock",
-            f"{c['reordered']:,} frames older than the one before, by up to {duration(c['backstep'])}: replayed sorted by time",
+            f"{c['reordered']:,} frames older than the one before, by up to {duration(c['backstep'])}: "
+            "replayed sorted by time",
         )
     if c["undecodable"]:
         kinds: dict[str, int] = {}

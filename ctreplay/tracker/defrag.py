@@ -29,7 +29,7 @@ _TRANSPORT_HEADER = {6: 20, 17: 8, 58: 8}
 class Queue:
     """Fragments of one datagram: `runs` are the contiguous stretches received, `parts` their bytes by offset."""
 
-    __slots__ = ("deadline", "first", "header", "last_seen", "length", "memory", "meat", "next_header", "parts", "rid", "runs")
+    __slots__ = ("deadline", "first", "header", "last_seen", "length", "meat", "memory", "parts", "rid", "runs")
 
     def __init__(self, deadline: int, rid: int) -> None:
         self.deadline = deadline
@@ -46,7 +46,6 @@ class Queue:
         self.first = False
         self.last_seen = False
         self.header = b""
-        self.next_header = 0
         self.rid = rid
 
     def place(self, offset: int, end: int) -> int:

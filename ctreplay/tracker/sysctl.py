@@ -85,7 +85,7 @@ def bare(name: str) -> str:
 
 def parse(settings: Iterable[str]) -> dict[str, int]:
     """`NAME=VALUE` strings to values; unknown names raise `SysctlError` and suggest the nearest one."""
-    values = {}
+    values: dict[str, int] = {}
     for setting in settings:
         name, equals, text = setting.partition("=")
         if not equals:
@@ -107,13 +107,14 @@ def _value(name: str, text: str) -> tuple[str, int]:
         value = int(text.strip(), 0)
     except ValueError:
         raise SysctlError(f"{name}={text.strip()}: not a whole number") from None
-    if not 0 <= value <= _MAX or (name in _FLAGS and value > 1) or (name == "nf_conntrack_tcp_max_retrans" and value > 255):
+    highest = 1 if name in _FLAGS else 255 if name == "nf_conntrack_tcp_max_retrans" else _MAX
+    if not 0 <= value <= highest:
         raise SysctlError(f"{name}={value}: out of range")
     return name, value
 
 
 def parse_file(text: str, where: str) -> dict[str, int]:
-    """sysctl.d syntax or `sysctl -a` output; keys of other subsystems are passed over, unknown conntrack keys are not."""
+    """sysctl.d syntax or `sysctl -a` output; keys of other subsystems are passed over, unknown conntrack keys raise."""
     values: dict[str, int] = {}
     for number, line in enumerate(text.splitlines(), 1):
         line = line.strip()

@@ -94,7 +94,7 @@ class Timers:
             self.advance(now >> _SHIFT)
 
     def advance(self, limit: int) -> int:
-        """Move the cursor to the next slot that holds entries, at most to `limit`, and bring its entries to the heap."""
+        """Move the cursor to the next slot with entries, at most to `limit`, and bring its entries to the heap."""
         cursor = self.cursor
         end = limit if limit - cursor < _SLOTS else cursor + _SLOTS
         e = None

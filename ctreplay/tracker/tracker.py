@@ -91,8 +91,8 @@ _R_HELPER_DROPPED = reasons.CODES["helper_dropped"]
 class Tracker:
     """Connection tracking without input or output: packets in, changes to the `Sink` out.
 
-    After `process` the packet holds the verdict: `entry`, `ctstate`, `direction`, `reason`, `note`, `refreshed` and, for
-    a TCP window verdict, the bounds. `tuple_entry` is the live entry with the tuple of a packet that got none.
+    After `process` the packet holds the verdict: `entry`, `ctstate`, `direction`, `reason`, `note`, `refreshed` and,
+    for a TCP window verdict, the bounds. `tuple_entry` is the live entry with the tuple of a packet that got none.
     """
 
     __slots__ = (
@@ -332,16 +332,17 @@ class Tracker:
 
     def make_room(self, p: Packet) -> bool:
         """Early drop (spec section 7.2): entries of the first bucket that holds any without ASSURED go."""
-        victims = self.limit.victims(p, self.now)
+        limit: Limit = self.limit  # type: ignore[assignment]
+        victims = limit.victims(p, self.now)
         for e in victims:
             self.occupancy.early_drops += 1
             self.n_early_drop += 1
             self.destroy(e, self.now, WHY.index("early_drop"), p.number, -1)
         if victims:
             return True
-        for e in self.limit.collect(self.table, self.now):
+        for e in limit.collect(self.table, self.now):
             self.destroy(e, self.now, WHY.index("gc"), p.number, -1)
-        return self.table.count + 1 <= self.limit.maximum
+        return self.table.count + 1 <= limit.maximum
 
     def confirm(self, e: Entry, p: Packet, old_state: int, old_status: int) -> int:
         """Helper, insertion of a new entry, delivery of the pending event (nf_confirm)."""

@@ -11,7 +11,7 @@ from tests.traffic import build as b
 
 from .machine import ASSURED, REPLIED, UNREPLIED, A, B, Machine, Verdict, poke
 
-STATES = "NO CL CW CE ES SS SR SA HS".split()
+STATES = ["NO", "CL", "CW", "CE", "ES", "SS", "SR", "SA", "HS"]
 CHUNKS = {
     "DATA": 0, "INIT": 1, "INIT_ACK": 2, "SACK": 3, "HEARTBEAT": 4, "HEARTBEAT_ACK": 5, "ABORT": 6, "SHUTDOWN": 7,
     "SHUTDOWN_ACK": 8, "ERROR": 9, "COOKIE_ECHO": 10, "COOKIE_ACK": 11, "SHUTDOWN_COMPLETE": 14, "AUTH": 15,
@@ -55,7 +55,16 @@ TIMEOUTS = {"CL": 10, "CW": 3, "CE": 3, "ES": 210, "SS": 3, "SR": 3, "SA": 3, "H
 NAMES = dict(
     zip(
         STATES[1:],
-        "closed cookie_wait cookie_echoed established shutdown_sent shutdown_recd shutdown_ack_sent heartbeat_sent".split(),
+        [
+            "closed",
+            "cookie_wait",
+            "cookie_echoed",
+            "established",
+            "shutdown_sent",
+            "shutdown_recd",
+            "shutdown_ack_sent",
+            "heartbeat_sent",
+        ],
         strict=True,
     )
 )
@@ -95,7 +104,9 @@ def bench() -> Machine:
     return Machine()
 
 
-@pytest.mark.parametrize("port, cell", list(enumerate(cells(), 1000)), ids=lambda v: "-".join(map(str, v)) if isinstance(v, tuple) else "")
+@pytest.mark.parametrize(
+    "port, cell", list(enumerate(cells(), 1000)), ids=lambda v: "-".join(map(str, v)) if isinstance(v, tuple) else ""
+)
 def test_cell(bench: Machine, port: int, cell: tuple[int, str, str, str]) -> None:
     direction, name, state, wanted = cell
     entry = association(bench, port, state=STATES.index(state))

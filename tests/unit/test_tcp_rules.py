@@ -1,4 +1,4 @@
-"""TCP beyond the table: RST validation, ignored packets, what follows acceptance, each timeout (spec 3.5, 3.6, 3.8, 3.9)."""
+"""TCP beyond the table: RST validation, ignored packets, after acceptance, each timeout (spec 3.5, 3.6, 3.8, 3.9)."""
 
 from __future__ import annotations
 
@@ -372,7 +372,9 @@ class TestAfterAcceptance:
         verdict = machine.tcp(0, flags, 5000, 5000, win)
         assert verdict.refreshed and verdict.timeout_s == timeout
 
-    @pytest.mark.parametrize(("limit", "duplicates", "timeout"), [(3, 2, 432000), (3, 3, 300), (1, 1, 300), (0, 0, 300)])
+    @pytest.mark.parametrize(
+        ("limit", "duplicates", "timeout"), [(3, 2, 432000), (3, 3, 300), (1, 1, 300), (0, 0, 300)]
+    )
     def test_max_retrans_sysctl(self, limit: int, duplicates: int, timeout: int) -> None:
         machine = Machine(tcp_max_retrans=limit)
         machine.handshake()
@@ -438,7 +440,9 @@ TIMEOUT_SYSCTLS = [
 ]
 
 
-@pytest.mark.parametrize(("name", "state", "flags", "fields"), TIMEOUT_SYSCTLS, ids=lambda v: v if isinstance(v, str) else "")
+@pytest.mark.parametrize(
+    ("name", "state", "flags", "fields"), TIMEOUT_SYSCTLS, ids=lambda v: v if isinstance(v, str) else ""
+)
 @pytest.mark.parametrize("value", [None, 7, 0, 200])
 def test_each_timeout_sysctl(name: str, state: int, flags: int, fields: dict[str, int], value: int | None) -> None:
     defaults = {SS: 120, SR: 60, ES: 432000, FW: 120, CW: 60, LA: 30, TW: 120, CL: 10}
@@ -496,7 +500,12 @@ class TestInvalidFinOrRst:
 
     @pytest.mark.parametrize(
         ("left", "unacknowledged", "shortened"),
-        [(301 * SECOND, 300, True), (299 * SECOND, 300, False), (120 * SECOND, 60, True), (120 * SECOND - 1, 60, False)],
+        [
+            (301 * SECOND, 300, True),
+            (299 * SECOND, 300, False),
+            (120 * SECOND, 60, True),
+            (120 * SECOND - 1, 60, False),
+        ],
     )
     def test_how_much_must_be_left(self, left: int, unacknowledged: int, shortened: bool) -> None:
         machine = Machine(tcp_timeout_unacknowledged=unacknowledged)

@@ -6,7 +6,9 @@ import pytest
 
 from .machine import ACK, ASSURED, CLOSE_INIT, FIN, REPLIED, RST, RSTACK, SYN, SYNACK, UNREPLIED, Machine, poke
 
-STATES = "NONE SYN_SENT SYN_RECV ESTAB FIN_WAIT CLOSE_WAIT LAST_ACK TIME_WAIT CLOSE SYN_SENT2".split()
+STATES = [
+    "NONE", "SYN_SENT", "SYN_RECV", "ESTAB", "FIN_WAIT", "CLOSE_WAIT", "LAST_ACK", "TIME_WAIT", "CLOSE", "SYN_SENT2",
+]  # fmt: skip
 # spec section 3.4
 ORIGINAL = """
 SYN    SYN_SENT SYN_SENT ign      ign      ign        ign        ign       SYN_SENT  SYN_SENT SYN_SENT2
@@ -122,9 +124,13 @@ def test_syn_on_a_closed_tuple(bench: Machine, state: str, direction: int, mark:
 LEGAL = {"S", "SU", "SA", "R", "RA", "FA", "FAU", "A", "AU"}
 
 
-@pytest.mark.parametrize("flags", range(256))
-def test_flags_of_a_packet_in_established(bench: Machine, flags: int) -> None:
+def test_flags_of_a_packet_in_established(bench: Machine) -> None:
     """PSH, ECE and CWR are not looked at; of the rest, nine sets are legal; the class decides the cell."""
+    for flags in range(256):
+        check_flags(bench, flags)
+
+
+def check_flags(bench: Machine, flags: int) -> None:
     entry = bench.tcp(0, SYN, 0, port=901).entry
     assert entry is not None
     side = {"end0": 5000, "maxend0": 65000, "maxwin0": 60000, "end1": 5000, "maxend1": 65000, "maxwin1": 60000}

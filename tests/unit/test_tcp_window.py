@@ -92,9 +92,7 @@ ACK_OLD = ("ESTABLISHED", "tcp_ack_under_lower_bound")
         (0, -66001, 0, ACK_OLD, 1),
     ],
 )
-def test_bounds(
-    base: tuple[int, int], seq: int, ack: int, length: int, wanted: tuple[str, str], margin: int
-) -> None:
+def test_bounds(base: tuple[int, int], seq: int, ack: int, length: int, wanted: tuple[str, str], margin: int) -> None:
     verdict = probe(base, seq, ack, length)
     assert verdict.short == wanted
     assert verdict.refreshed == (wanted == OK)
@@ -127,9 +125,7 @@ def test_over_the_edge_within_the_window_moves_the_end() -> None:
 
 
 @pytest.mark.parametrize(("by", "value"), [("side", 0), ("sysctl", 1)])
-@pytest.mark.parametrize(
-    ("seq", "ack"), [(RIGHT + 1, 0), (RIGHT + WINDOW, 0), (0, 1), (-WINDOW - 1, 0), (0, -66001)]
-)
+@pytest.mark.parametrize(("seq", "ack"), [(RIGHT + 1, 0), (RIGHT + WINDOW, 0), (0, 1), (-WINDOW - 1, 0), (0, -66001)])
 def test_liberal_accepts_without_updating(by: str, value: int, seq: int, ack: int) -> None:
     machine = Machine(tcp_be_liberal=value)
     base = (10**6, 2 * 10**6)
@@ -218,7 +214,7 @@ class TestUpdate:
 
     def test_window_of_a_syn_is_not_scaled(self) -> None:
         machine = Machine()
-        entry = machine.tcp_entry(state=1, status=REPLIED, end0=1000, maxend0=1000, maxwin0=10, scale0=4, maxwin1=1, end1=0)
+        entry = machine.tcp_entry(state=1, status=REPLIED, end0=1000, maxend0=1000, maxwin0=10, scale0=4, maxwin1=1)
         machine.tcp(0, SYN, 998, 0, 3)
         assert entry.maxwin0 == 10
         machine.tcp(0, SYN, 998, 0, 300)

@@ -58,15 +58,18 @@ class Datagram:
         if length < 8 or length > p.l4_len:
             p.reason = _R_UDP_LENGTH
             return _INVALID
-        if self.s.checksum and p.cut == 0 and (p.buf[o + 6] | p.buf[o + 7]):
-            # the sum runs over the whole IP payload, with its length in the pseudo-header
-            if not self.checksum.transport(p, 17, p.l4_len):
-                p.reason = _R_UDP_CHECKSUM
-                return _INVALID
-        if e.status & _SEEN_REPLY:
-            if now - e.first_ts > _STREAM_AFTER:
-                self.assure(e)
-                return self.refresh(p, self.s.udp_stream)
+        # the sum runs over the whole IP payload, with its length in the pseudo-header
+        if (
+            self.s.checksum
+            and p.cut == 0
+            and p.buf[o + 6] | p.buf[o + 7]
+            and not self.checksum.transport(p, 17, p.l4_len)
+        ):
+            p.reason = _R_UDP_CHECKSUM
+            return _INVALID
+        if e.status & _SEEN_REPLY and now - e.first_ts > _STREAM_AFTER:
+            self.assure(e)
+            return self.refresh(p, self.s.udp_stream)
         return self.refresh(p, self.s.udp)
 
     def udplite(self, e: Entry, p: Packet) -> int:

@@ -251,6 +251,6 @@ class Sctp:
         return _ACCEPT
 
 
-def be32(b: memoryview, o: int) -> int:
+def be32(b: bytes | bytearray | memoryview, o: int) -> int:
     """Four bytes at `o`, big endian."""
     return b[o] << 24 | b[o + 1] << 16 | b[o + 2] << 8 | b[o + 3]

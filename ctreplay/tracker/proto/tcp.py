@@ -366,10 +366,7 @@ class Tcp:
             self.init_side(p, snd, rcv, end, win)
             if p.direction == 1 and not flags & _ACK:
                 return _ACCEPT
-        if not flags & _ACK:
-            ack = rcv.end
-            sack = ack
-        elif flags & _RST and ack == 0:
+        if not flags & _ACK or (flags & _RST and ack == 0):
             ack = rcv.end
             sack = ack
         if flags & _RST and seq == 0 and e.state == _SYN_SENT:
@@ -597,6 +594,6 @@ def after(a: int, b: int) -> bool:
     return ((b - a) & _U32) >= _HALF
 
 
-def be32(b: memoryview, o: int) -> int:
+def be32(b: bytes | bytearray | memoryview, o: int) -> int:
     """Four bytes at `o`, big endian."""
     return b[o] << 24 | b[o + 1] << 16 | b[o + 2] << 8 | b[o + 3]
