@@ -124,8 +124,8 @@ class TestRst:
     @pytest.mark.parametrize(
         ("last_index", "last_dir", "seq", "state"),
         [
-            (C_ACK, 0, 5020, CL), (C_ACK, 0, 5019, ES), (C_ACK, 0, 5021, ES), (C_ACK, 1, 5020, ES), (C_FIN, 0, 5020, ES),
-            (C_RST, 0, 5020, ES),
+            (C_ACK, 0, 5020, CL), (C_ACK, 0, 5019, ES), (C_ACK, 0, 5021, ES), (C_ACK, 1, 5020, ES),
+            (C_FIN, 0, 5020, ES), (C_RST, 0, 5020, ES),
         ],
     )  # fmt: skip
     def test_2d_right_behind_own_data(self, last_index: int, last_dir: int, seq: int, state: int) -> None:
