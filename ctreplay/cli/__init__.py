@@ -18,6 +18,9 @@ COMMANDS = (
     ("events", "conntrack, for any moment", "events"),
     ("stats", "conntrack, for any moment", "stats"),
     ("count", "conntrack, for any moment", "count"),
+    ("query", "Questions", "query"),
+    ("queries", "Questions", "queries"),
+    ("schema", "Questions", "schema"),
 )  # fmt: skip
 
 app = typer.Typer(

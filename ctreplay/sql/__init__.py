@@ -1,4 +1,4 @@
-"""DuckDB over datasets: tables as views."""
+"""DuckDB over datasets: the tables, documented views and macros, the query library."""
 
 from __future__ import annotations
 
@@ -12,14 +12,23 @@ from ctreplay.dataset.schema import TABLES
 if TYPE_CHECKING:
     import duckdb
 
+__all__ = ["DatasetError", "is_dataset", "open_dataset", "read_run"]
+
 
 class DatasetError(Exception):
     """A folder that is no whole dataset; the message says what is missing."""
 
 
+def is_dataset(path: str | os.PathLike[str]) -> bool:
+    """Whether the path is a folder with a run.json."""
+    return (Path(path) / "run.json").is_file()
+
+
 def read_run(path: str | os.PathLike[str]) -> dict[str, Any]:
     """run.json of a dataset. Raises DatasetError."""
     folder = Path(path)
+    if folder.is_file():
+        raise DatasetError(f"{folder}: a file, not a dataset; `ctreplay {folder}` replays a capture into one")
     if not folder.is_dir():
         raise DatasetError(f"{folder}: no such dataset; `ctreplay CAPTURE` writes one")
     try:
@@ -34,15 +43,11 @@ def read_run(path: str | os.PathLike[str]) -> dict[str, Any]:
     return run
 
 
-def open_dataset(path: str | os.PathLike[str]) -> duckdb.DuckDBPyConnection:
-    """A connection with one view per table."""
-    import duckdb
+def open_dataset(path: str | os.PathLike[str], *, comments: bool = False) -> duckdb.DuckDBPyConnection:
+    """A connection with the tables, views and macros of `ctreplay schema`; `comments` adds COMMENT ON to them all.
 
-    read_run(path)
-    db = duckdb.connect(
-        config={"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"},
-    )
-    for table in TABLES:
-        file = str(Path(path) / f"{table}.parquet").replace("'", "''")
-        db.execute(f"CREATE VIEW {table} AS SELECT * FROM read_parquet('{file}')")
-    return db
+    Raises DatasetError.
+    """
+    from ctreplay.sql.connection import connect
+
+    return connect([path], comments=comments, locked=False)

@@ -1,0 +1,141 @@
+"""The query library: one .sql file a question, with a header in a fixed form.
+
+-- question: one sentence, as somebody in an incident would ask it
+-- incident: numbers of the incidents it serves (optional)
+-- needs: packets all          (optional: every packet must be in the dataset)
+-- across: runs                (optional: sees all datasets at once, with their `run` column)
+-- param: name TYPE = default | meaning
+-- column: name | meaning
+-- read: how to read the result; lines that begin with `--   ` continue
+-- next: what to do then
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+_HEAD = re.compile(r"--\s(question|incident|needs|across|param|column|read|next):\s*(.*)")
+_PARAM = re.compile(r"(\w+)\s+(INTEGER|DOUBLE|TEXT)\s*=\s*(.*)")
+TYPES = {"INTEGER": int, "DOUBLE": float, "TEXT": str}
+
+
+class QueryError(Exception):
+    """An unknown query, a bad header or a bad parameter; the message says which and what to do."""
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """`type` is INTEGER, DOUBLE or TEXT; the default is a value of it, or None."""
+
+    name: str
+    type: str
+    default: int | float | str | None
+    meaning: str
+
+    def value(self, text: str) -> int | float | str:
+        """The value that the user wrote. Raises QueryError."""
+        try:
+            found: int | float | str = TYPES[self.type](text)
+        except ValueError:
+            raise QueryError(f"parameter {self.name}: {text!r} is not of type {self.type}") from None
+        return found
+
+
+@dataclass
+class Query:
+    """A named query with its documentation."""
+
+    name: str
+    sql: str
+    question: str = ""
+    incident: str = ""
+    needs: str = ""
+    across: str = ""
+    read: str = ""
+    next: str = ""
+    parameters: list[Parameter] = field(default_factory=list)
+    columns: dict[str, str] = field(default_factory=dict)
+
+    def values(self, given: dict[str, str]) -> dict[str, Any]:
+        """Value of every parameter. Raises QueryError for unknown names and values of a wrong type."""
+        known = {parameter.name: parameter for parameter in self.parameters}
+        for name in given:
+            if name not in known:
+                which = f"it has {', '.join(known)}" if known else "it has none"
+                raise QueryError(f"query {self.name} has no parameter {name}; {which}")
+        return {
+            name: parameter.value(given[name]) if name in given else parameter.default
+            for name, parameter in known.items()
+        }
+
+    def as_dict(self) -> dict[str, Any]:
+        """For --json."""
+        return {
+            "name": self.name,
+            "question": self.question,
+            "columns": list(self.columns),
+            "parameters": [vars(parameter) for parameter in self.parameters],
+            "column_meanings": self.columns,
+            "incident": self.incident,
+            "needs": self.needs,
+            "read": self.read,
+            "next": self.next,
+        }
+
+
+def folder() -> Path:
+    """Where the library is: in the installed package, or at the top of a checkout."""
+    package = Path(__file__).resolve().parent.parent
+    installed = package / "queries"
+    return installed if installed.is_dir() else package.parent / "queries"
+
+
+@cache
+def names() -> tuple[str, ...]:
+    """Names of all queries, sorted."""
+    return tuple(sorted(path.stem for path in folder().glob("*.sql")))
+
+
+@cache
+def load(name: str) -> Query:
+    """A query of the library. Raises QueryError."""
+    import difflib
+
+    if name not in names():
+        close = difflib.get_close_matches(name, names(), 3, 0.5)
+        hint = f"did you mean {', '.join(close)}?" if close else "see them"
+        raise QueryError(f"no query named {name!r}; {hint} (`ctreplay queries` lists all)")
+    return parse(name, (folder() / f"{name}.sql").read_text(encoding="utf-8"))
+
+
+def parse(name: str, text: str) -> Query:
+    """A query from the text of its file; a file without a header is plain SQL. Raises QueryError."""
+    query = Query(name, text)
+    current = ""
+    for line in text.splitlines():
+        if not line.startswith("--"):
+            break
+        head = _HEAD.match(line)
+        if head is None:
+            if line.startswith("--   ") and current in ("read", "next", "question"):
+                setattr(query, current, f"{getattr(query, current)} {line[5:].strip()}")
+            continue
+        current, rest = head.groups()
+        if current == "param":
+            left, _, meaning = rest.partition("|")
+            parts = _PARAM.fullmatch(left.strip())
+            if parts is None:
+                raise QueryError(f"query {name}: header line {line!r} is not `-- param: name TYPE = default | meaning`")
+            word, kind, default = parts.groups()
+            value = None if default == "NULL" else TYPES[kind](default.strip("'"))
+            query.parameters.append(Parameter(word, kind, value, meaning.strip()))
+        elif current == "column":
+            column, _, meaning = rest.partition("|")
+            query.columns[column.strip()] = meaning.strip()
+        else:
+            setattr(query, current, rest.strip())
+    return query
