@@ -64,8 +64,6 @@ def packets() -> list[bytes]:
         found.append(_ip(True, proto, b.icmp(kind, 0, b"\0\x07\0\x01"), six))
         pings = ((True, kind), (False, answer))
         found += [_ip(forward, proto, b.icmp(k, 0, b"\0\x08\0\x01"), six) for forward, k in pings]
-            _ip(forward, proto, b.icmp(k, 0, b"\0\x08\0\x01"), six) for forward, k in ((True, kind), (False, answer))
-        ]
     found.append(_ip(True, b.UDPLITE, b.udp(4100, 4101, b"x" * 4, length=0)))
     found.append(_ip(True, b.GRE, b.gre(0, 0x0800, b"\x45" + bytes(19))))
     found.append(_ip(True, 99, b"whatever"))
