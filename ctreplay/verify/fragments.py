@@ -11,6 +11,37 @@ from .packets import Prepared
 _NS = 1_000_000_000
 
 
+class _Queue:
+    """What an IPv6 queue holds, to know when the kernel gives one up (IPv4 queues can be counted instead)."""
+
+    def __init__(self) -> None:
+        self.runs: list[tuple[int, int]] = []
+        self.length = 0
+        self.last = False
+
+    def add(self, start: int, end: int, more: bool) -> bool:
+        """False if the queue is given up."""
+        if not more:
+            if end < self.length or (self.last and end != self.length):
+                return True  # only the fragment is dropped
+            self.last, self.length = True, end
+        elif end & 7:
+            return False
+        elif end > self.length:
+            if self.last:
+                return True
+            self.length = end
+        touching = [(a, b) for a, b in self.runs if start < b and a < end]
+        if end == start or any(a <= start and end <= b for a, b in touching):
+            return True
+        if touching:
+            return False
+        joined = [(a, b) for a, b in self.runs if end == a or start == b]
+        self.runs = [run for run in self.runs if run not in joined]
+        self.runs.append((min([start, *(a for a, _ in joined)]), max([end, *(b for _, b in joined)])))
+        return True
+
+
 class FragmentQueues:
     """Knows when each of the kernel's reassembly queues was created. `present`: identifications of the capture."""
 
@@ -18,7 +49,7 @@ class FragmentQueues:
         self._timeout = {4: timeout4_s * _NS, 6: timeout6_s * _NS}
         self._born: dict[tuple[object, ...], int] = {}
         self._ident: dict[tuple[object, ...], int] = {}
-        self._pieces: dict[tuple[object, ...], list[tuple[int, int]]] = {}
+        self._queues: dict[tuple[object, ...], _Queue] = {}
         self._next = {4: 0xFFFF, 6: 0xFFFFFFFF}
         self.present: set[int] = set()
 
@@ -55,21 +86,20 @@ class FragmentQueues:
             elif change > 0:
                 self._born[key] = now
             return
-        start, end = packet.offset, packet.offset + len(packet.raw) - packet.ident_at - 4
-        pieces = self._pieces.setdefault(key, [])
-        if packet.more and end & 7:  # gives the queue up
-            self._forget(key)
-        elif passed_on:
+        if passed_on and not (packet.more and self._end(packet) & 7):
             return
-        elif completed or any(start < b and a < end and not (a <= start and end <= b) for a, b in pieces):
+        self._born.setdefault(key, now)
+        queue = self._queues.setdefault(key, _Queue())
+        if completed or not queue.add(packet.offset, self._end(packet), packet.more):
             self._forget(key)
-        else:
-            pieces.append((start, end))
-            self._born.setdefault(key, now)
+
+    @staticmethod
+    def _end(packet: Prepared) -> int:
+        return packet.offset + len(packet.raw) - packet.ident_at - 4
 
     def _forget(self, key: tuple[object, ...]) -> None:
         self._born.pop(key, None)
-        self._pieces.pop(key, None)
+        self._queues.pop(key, None)
 
     @staticmethod
     def count() -> int:

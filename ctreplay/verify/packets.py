@@ -208,7 +208,8 @@ def udp_accepted(packet: Prepared, verify_checksums: bool) -> bool:
         return False
     if not checksum or not verify_checksums:
         return True
-    return ones_sum(packet.src + packet.dst + struct.pack("!II", length, UDP) + data[:length]) == 0xFFFF
+    # the sum covers the whole IP payload whatever the UDP length says
+    return ones_sum(packet.src + packet.dst + struct.pack("!II", len(data), UDP) + data) == 0xFFFF
 
 
 def _quoted(packet: Prepared) -> int:
