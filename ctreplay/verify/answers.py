@@ -51,13 +51,15 @@ class KernelAnswer:
 
 @dataclass(slots=True)
 class LiveEntry:
-    """An entry that was left in the table after the last packet."""
+    """An entry that was left in the table after the last packet; `expired_ns` is set for one whose deadline passed
+    before the last frame, which was no packet for conntrack."""
 
     conn: int
     left_ns: int
     state: str | None
     status: int
     counters: tuple[int, ...]
+    expired_ns: int | None = None
 
 
 def to_row(what: KernelAnswer | LiveEntry) -> dict[str, Any]:

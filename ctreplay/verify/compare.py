@@ -112,7 +112,9 @@ class _Comparison:
                 continue
             self.report.packets += 1
             self._packet(answer, row)
-        self._ends({entry.conn: entry for entry in entries})
+        left = list(entries)
+        self.expired.update({e.conn: e.expired_ns for e in left if e.expired_ns is not None})
+        self._ends({entry.conn: entry for entry in left if entry.expired_ns is None})
         self.report.connections = len(self.same)
         return self.report
 

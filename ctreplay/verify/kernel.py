@@ -300,10 +300,14 @@ class Kernel:
             raise CannotVerify(
                 f"the kernel's table ({len(idents)} entries) and the referee's shadow ({len(self.by_ident)}) differ"
             )
-        return [
-            {"conn": e.number, "left_ns": self.deadlines.get(e.number) - ts, "state": e.state, "status": e.status,
-             "counters": e.counters}
-            for e in self.entries.values()
-        ]  # fmt: skip
+        rows = []
+        for e in self.entries.values():
+            deadline = self.deadlines.get(e.number)
+            row: dict[str, Any] = {"conn": e.number, "left_ns": max(0, deadline - ts), "state": e.state}
+            row |= {"status": e.status, "counters": e.counters}
+            if deadline <= ts:
+                row["expired_ns"] = deadline
+            rows.append(row)
+        return rows
 
 

@@ -85,7 +85,7 @@ def run(stdin: BinaryIO, out: BinaryIO) -> None:
         if time.monotonic() - flush_at > 0.5:
             out.flush()
             flush_at = time.monotonic()
-    for row in kernel.leftovers(fit[-1][1] if fit else 0):
+    for row in kernel.leftovers(now):
         _say(out, {"type": "entry", **row})
     _say(out, {"type": "end"})
 
