@@ -182,11 +182,18 @@ class Expectations:
         self.journal.refreshed(exp, now, packet)
 
     def match(
-        self, family: int, proto: int, zone: int, src: int, sport: int, dst: int, dport: int
+        self, family: int, proto: int, zone: int, src: int, sport: int, dst: int, dport: int, *, any_state: bool = False
     ) -> Expectation | None:
-        """The expectation of a new tuple, newest first (nf_ct_find_expectation); it stays in the table."""
+        """The expectation of a new tuple, newest first (nf_ct_find_expectation); it stays in the table.
+
+        With `any_state` any that matches, whatever its flags and master (nf_ct_expect_find_get).
+        """
         for exp in reversed(self.chains.get((dst, dport, family, proto, zone), ())):
-            if src & exp.src_mask == exp.src and sport & exp.sport_mask == exp.sport and not exp.flags & INACTIVE:
+            if src & exp.src_mask != exp.src or sport & exp.sport_mask != exp.sport:
+                continue
+            if any_state:
+                return exp
+            if not exp.flags & INACTIVE:
                 # an unusable master ends the search
                 return exp if exp.master.in_table and not exp.master.dying else None
         return None

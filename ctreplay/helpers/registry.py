@@ -10,8 +10,14 @@ import difflib
 import re
 from collections.abc import Iterable
 
+from ctreplay.helpers.amanda import AMANDA
+from ctreplay.helpers.broadcast import NETBIOS_NS, SNMP
 from ctreplay.helpers.control import Helper
 from ctreplay.helpers.ftp import FTP
+from ctreplay.helpers.irc import IRC
+from ctreplay.helpers.pptp import PPTP
+from ctreplay.helpers.sane import SANE
+from ctreplay.helpers.sip import SIP
 from ctreplay.helpers.tftp import TFTP
 
 _TCP = 6
@@ -25,9 +31,16 @@ Assignments = dict[tuple[int, int], Helper]
 HELPERS: dict[str, tuple[tuple[Helper, int, int], ...]] = {
     "ftp": ((FTP, _TCP, 21),),
     "tftp": ((TFTP, _UDP, 69),),
+    "sip": ((SIP, _UDP, 5060), (SIP, _TCP, 5060)),
+    "irc": ((IRC, _TCP, 6667),),
+    "amanda": ((AMANDA, _UDP, 10080),),
+    "sane": ((SANE, _TCP, 6566),),
+    "pptp": ((PPTP, _TCP, 1723),),
+    "netbios-ns": ((NETBIOS_NS, _UDP, 137),),
+    "snmp": ((SNMP, _UDP, 161),),
 }
 # the usual ports whose control traffic is watched when no helper is on
-OBSERVED = ("ftp", "tftp")
+OBSERVED = ("ftp", "tftp", "sip", "irc", "amanda", "sane", "pptp")
 
 
 class HelperError(ValueError):

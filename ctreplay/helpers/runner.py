@@ -22,6 +22,7 @@ _SECOND = 1_000_000_000
 OBSERVED_PACKETS = 20_000
 
 Assignments = dict[tuple[int, int], Helper]
+GreKey = tuple[int, int, int]
 
 
 class Helpers:
@@ -43,7 +44,8 @@ class Helpers:
         self.examined = 0
         self.entries: dict[str, int] = {}
         self.missed: dict[str, int] = {}
-        self.gre_keys: dict[tuple[int, int, int, int], int] = {}
+        # (source, destination, destination key) of GRE packets: source keys, the oldest counts
+        self.gre_keys: dict[GreKey, list[int]] = {}
         for proto, port in assignments:
             if proto == _TCP:
                 tracker.watch[port] = 1
@@ -84,7 +86,7 @@ class Helpers:
         if isinstance(exp.child, Helper):
             self.assign(e, exp.child, by_rule=False)
         if callable(exp.on_match):
-            exp.on_match(e, p, now)
+            exp.on_match(self, exp, p, now)
 
     def assign(self, e: Entry, kind: Helper, *, by_rule: bool) -> None:
         """Give a new entry its helper."""
@@ -180,6 +182,27 @@ class Helpers:
 
     def gre_key(self, p: Packet) -> int:
         """Source key of a GRE version 1 packet from the PPTP key map (0: unknown)."""
-        key = self.gre_keys.get((address(p.src_hi, p.src_lo), address(p.dst_hi, p.dst_lo), p.zone, p.dport), 0)
-        p.sport = key
+        if p.l4_cap >= 8 and p.buf[p.l4 + 1] & 7 == 1:
+            found = self.gre_keys.get((address(p.src_hi, p.src_lo), address(p.dst_hi, p.dst_lo), p.dport))
+            if found:
+                p.sport = found[0]
         return 0
+
+    def add_gre_keys(self, keys: list[tuple[GreKey, int]]) -> None:
+        """Put into the key map; when only observing, tuples stay as they are."""
+        if self.observe:
+            return
+        for key, value in keys:
+            self.gre_keys.setdefault(key, []).append(value)
+        self.tracker.gre_keys = len(self.gre_keys)
+
+    def remove_gre_keys(self, keys: list[tuple[GreKey, int]]) -> None:
+        """Take out of the key map."""
+        if self.observe:
+            return
+        for key, value in keys:
+            values = self.gre_keys[key]
+            values.remove(value)
+            if not values:
+                del self.gre_keys[key]
+        self.tracker.gre_keys = len(self.gre_keys)
