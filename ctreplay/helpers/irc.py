@@ -54,7 +54,7 @@ def offers(data: bytes) -> list[tuple[int, int]]:
         if data[at : at + 8].upper() != b"PRIVMSG ":
             return []
         at += 8
-    found = []
+    found: list[tuple[int, int]] = []
     while True:
         at = data.find(b" :", at)
         if at < 0 or at >= end - _SHORTEST_OFFER:

@@ -71,7 +71,7 @@ def message(c: Control, data: bytes) -> bool:
         code, _ = siptext.number(data, 8)
         if not code:
             return False
-        methods = _RESPONSES
+        methods: tuple[str, ...] = _RESPONSES
     else:
         method = request_method(data)
         if method is None:
