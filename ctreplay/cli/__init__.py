@@ -21,6 +21,8 @@ COMMANDS = (
     ("query", "Questions", "query"),
     ("queries", "Questions", "queries"),
     ("schema", "Questions", "schema"),
+    ("check", "Checks", "check"),
+    ("diff", "Checks", "diff"),
 )  # fmt: skip
 
 app = typer.Typer(

@@ -1,0 +1,1 @@
+"""Assertions over replays, for CI: `ctreplay check` and the pytest plug-in."""

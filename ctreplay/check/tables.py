@@ -1,0 +1,82 @@
+"""Expected tables: cells as text, comparison that does not care for formatting, CSV out and in."""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import io
+import re
+from collections.abc import Iterable, Sequence
+
+NULL = "NULL"
+_NUMBER = re.compile(r"[-+]?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]{1,2})?\Z")
+
+
+def parse_csv(text: str) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
+    """Columns and rows. Raises ValueError with the line within the text."""
+    rows: list[tuple[str, ...]] = []
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True, skipinitialspace=True)
+    columns: tuple[str, ...] = ()
+    try:
+        for number, row in enumerate(reader):
+            if not row:
+                continue
+            if not columns:
+                columns = tuple(one.strip() for one in row)
+                continue
+            if len(row) != len(columns):
+                raise ValueError(f"row {number} has {len(row)} values, the header has {len(columns)} columns")
+            rows.append(tuple(row))
+    except csv.Error as exc:
+        raise ValueError(f"line {reader.line_num} is not valid CSV: {exc}") from None
+    return columns, tuple(rows)
+
+
+def to_csv(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """The table as CSV with a header; lines end with a newline."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(rows)
+    return out.getvalue()
+
+
+def normal(text: str) -> str:
+    """`1.0`, `01` and `1` are the same number; blanks around a cell do not count."""
+    text = text.strip()
+    if not _NUMBER.match(text):
+        return text
+    if text.lstrip("+-").isdigit():
+        return str(int(text))
+    number = float(text)
+    return str(int(number)) if number.is_integer() and abs(number) < 1e15 else f"{number:.12g}"
+
+
+def canonical(rows: Iterable[Sequence[str]], ordered: bool) -> list[tuple[str, ...]]:
+    """Rows to compare: normalised cells, sorted unless the order counts."""
+    found = [tuple(normal(one) for one in row) for row in rows]
+    return found if ordered else sorted(found)
+
+
+def compare(
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    expected_columns: Sequence[str],
+    expected_rows: Sequence[Sequence[str]],
+    ordered: bool,
+) -> list[str]:
+    """Nothing when equal, else lines of a difference: `-` expected, `+` found."""
+    if tuple(columns) != tuple(expected_columns):
+        if sorted(columns) != sorted(expected_columns):
+            return [f"-{','.join(expected_columns)}", f"+{','.join(columns)}"]
+        order = [list(columns).index(name) for name in expected_columns]
+        rows = [tuple(row[at] for at in order) for row in rows]
+        columns = expected_columns
+    want, have = canonical(expected_rows, ordered), canonical(rows, ordered)
+    if want == have:
+        return []
+    lines = difflib.unified_diff(
+        to_csv(expected_columns, want).splitlines(), to_csv(columns, have).splitlines(), n=0, lineterm=""
+    )
+    body = [line for line in lines if not line.startswith(("---", "+++", "@@"))]
+    return [f" {','.join(expected_columns)}", *body]

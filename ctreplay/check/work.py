@@ -1,0 +1,224 @@
+"""One replay and its assertions: what a worker process does. In and out go plain data."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ctreplay.check import tables
+from ctreplay.check.expect import plan
+from ctreplay.check.model import Assertion, Expected, Options
+from ctreplay.check.replays import Cache
+
+if TYPE_CHECKING:
+    import duckdb
+
+SHOWN_ROWS = 10
+PASSED, FAILED, ERROR = "passed", "failed", "error"
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A replay to make (or a dataset that is there) and the assertions over it."""
+
+    captures: tuple[str, ...]
+    folder: Path
+    options: Options
+    assertions: tuple[Assertion, ...]
+    cache: Path
+    keep: bool
+    dataset: Path | None = None
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of one assertion. `rows` are the offending rows (at most SHOWN_ROWS), `total` how many there are.
+
+    `difference` holds lines of an expected table that did not match, `result` the whole table found (for --update).
+    """
+
+    assertion: Assertion
+    status: str
+    message: str = ""
+    columns: tuple[str, ...] = ()
+    rows: tuple[tuple[str, ...], ...] = ()
+    total: int = 0
+    difference: tuple[str, ...] = ()
+    explain: str = ""
+    seconds: float = 0.0
+    result: tuple[tuple[str, ...], tuple[tuple[str, ...], ...]] | None = None
+
+
+@dataclass(slots=True)
+class Report:
+    """Outcomes of a task. `error` is set when nothing could be replayed."""
+
+    outcomes: list[Outcome] = field(default_factory=list)
+    error: str = ""
+    damage: tuple[str, ...] = ()
+    cached: bool = False
+    seconds: float = 0.0
+    dataset: str = ""
+
+
+def work(task: Task) -> Report:
+    """Replay (or take from the cache) and evaluate."""
+    import duckdb
+
+    from ctreplay.capture import CaptureError
+    from ctreplay.sql import DatasetError, open_dataset, read_run
+
+    began = time.perf_counter()
+    report = Report()
+    try:
+        if task.dataset is not None:
+            dataset, report.cached = task.dataset, True
+        else:
+            dataset, report.cached = Cache(task.cache).dataset(task.captures, task.options, task.folder)
+        report.dataset = os.fspath(dataset)
+        run = read_run(dataset)
+        report.damage = tuple(
+            f"{one['path']}: frame {one['frame']}, offset {one['offset']}: {one['what']}" for one in run["damage"]
+        )
+        db = open_dataset(dataset)
+    except (CaptureError, DatasetError, ValueError) as exc:
+        report.error = str(exc)
+        return report
+    except OSError as exc:
+        report.error = f"{exc.strerror or exc}{f': {exc.filename}' if exc.filename else ''}"
+        return report
+    try:
+        for assertion in task.assertions:
+            at = time.perf_counter()
+            try:
+                outcome = evaluate(db, assertion, run)
+            except duckdb.Error as exc:
+                outcome = Outcome(assertion, ERROR, _sql_error(exc))
+            except (ValueError, LookupError) as exc:
+                outcome = Outcome(assertion, ERROR, str(exc))
+            if outcome.status == FAILED:
+                outcome.explain = explain_command(task, dataset, outcome.columns, outcome.rows)
+            outcome.seconds = time.perf_counter() - at
+            report.outcomes.append(outcome)
+    finally:
+        db.close()
+    report.seconds = time.perf_counter() - began
+    return report
+
+
+def _sql_error(exc: Exception) -> str:
+    """DuckDB's message without the echo of the statement that we wrapped around the user's."""
+    text = str(exc).partition("\n\nLINE ")[0].partition("\nLINE ")[0]
+    return " ".join(text.split())
+
+
+def fetch(
+    db: duckdb.DuckDBPyConnection, sql: str, limit: int | None = None
+) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
+    """Columns and rows of one SELECT, every cell as DuckDB's text (NULL as `NULL`)."""
+    bounded = f"SELECT COLUMNS(*)::VARCHAR FROM (\n{sql}\n)" + (f" LIMIT {limit}" if limit is not None else "")
+    result = db.execute(bounded)
+    columns = tuple(one[0] for one in result.description or ())
+    return columns, tuple(tuple(tables.NULL if c is None else c for c in row) for row in result.fetchall())
+
+
+def _one_number(db: duckdb.DuckDBPyConnection, sql: str) -> int:
+    row = db.execute(sql).fetchone()
+    return int(row[0]) if row is not None else 0
+
+
+def evaluate(db: duckdb.DuckDBPyConnection, assertion: Assertion, run: dict[str, Any]) -> Outcome:
+    """Raises duckdb.Error for SQL that fails, ValueError and LookupError for queries that cannot be run."""
+    if assertion.expect is not None:
+        return _short_form(db, assertion, run)
+    if assertion.query is not None:
+        columns, rows = _named(db, assertion)
+    else:
+        assert assertion.sql is not None
+        columns, rows = fetch(db, assertion.sql)
+    if assertion.expected is not None:
+        return against(assertion, assertion.expected, columns, rows)
+    if not rows:
+        return Outcome(assertion, PASSED, result=None)
+    noun = "row" if len(rows) == 1 else "rows"
+    return Outcome(assertion, FAILED, f"{len(rows)} {noun}; expected none", columns, rows[:SHOWN_ROWS], len(rows))
+
+
+def against(
+    assertion: Assertion, expected: Expected, columns: tuple[str, ...], rows: tuple[tuple[str, ...], ...]
+) -> Outcome:
+    """Compare a result with its expected table."""
+    result = (columns, rows)
+    if expected.missing:
+        where = f"{expected.file.name} does not exist" if expected.file is not None else "`equals` is empty"
+        return Outcome(assertion, FAILED, f"{where}; `ctreplay check --update` writes it", result=result)
+    difference = tables.compare(columns, rows, expected.columns, expected.rows, expected.ordered)
+    if not difference:
+        return Outcome(assertion, PASSED, result=result)
+    gone = sum(line.startswith("-") for line in difference)
+    new = sum(line.startswith("+") for line in difference)
+    return Outcome(
+        assertion,
+        FAILED,
+        f"the result differs from the expected table: {gone} missing, {new} unexpected",
+        difference=tuple(difference),
+        result=result,
+    )
+
+
+def _named(db: duckdb.DuckDBPyConnection, assertion: Assertion) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
+    raise LookupError(f"there is no query {assertion.query!r}")
+
+
+def _short_form(db: duckdb.DuckDBPyConnection, assertion: Assertion, run: dict[str, Any]) -> Outcome:
+    expect = assertion.expect
+    assert expect is not None
+    level = run.get("packets_level")
+    if expect.form in ("invalid_packets", "packets", "idle_cut") and level == "none":
+        raise ValueError(f"`{expect.form}` needs packets; replay with `packets: notable` or `packets: all`")
+    made = plan(expect)
+    found = _one_number(db, made.count)
+    if expect.count is None:
+        if found == 0:
+            if expect.empty_ok or _one_number(db, made.total):
+                return Outcome(assertion, PASSED)
+            what = "matches `where`" if expect.where else "is there"
+            return Outcome(
+                assertion, FAILED, f"no connection {what}, so nothing was shown; `empty_ok: true` allows that"
+            )
+        of = _one_number(db, made.total)
+        columns, rows = fetch(db, made.rows, SHOWN_ROWS)
+        return Outcome(assertion, FAILED, f"{found} of {of} {made.subject}", columns, rows, found)
+    if expect.count.holds(found):
+        return Outcome(assertion, PASSED, f"{found}")
+    columns, rows = fetch(db, made.rows, SHOWN_ROWS)
+    return Outcome(
+        assertion,
+        FAILED,
+        f"{made.subject}: {found}; expected {expect.count.text}",
+        columns,
+        rows,
+        max(found, len(rows)),
+    )
+
+
+def explain_command(task: Task, dataset: Path, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """`ctreplay explain …` for the first offending row that names a packet or a connection, else empty."""
+    source, options = [os.fspath(dataset)], []
+    if task.dataset is None and not task.keep:
+        source = [os.path.relpath(task.folder / one) for one in task.captures]
+        for name, value in task.options.sysctls:
+            options += ["--sysctl", f"{name}={value}"]
+    for column, option in (("packet", ["--packet"]), ("conn_id", [])):
+        if column not in columns or (column == "packet" and "transition_id" in columns):
+            continue
+        at = list(columns).index(column)
+        for row in rows:
+            if row[at].isdigit():
+                return shlex.join(["ctreplay", "explain", *source, *option, row[at], *options])
+    return ""
