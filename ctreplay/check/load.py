@@ -6,6 +6,7 @@ import difflib
 import os
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from ctreplay.check.expect import FORMS, MODIFIERS
 from ctreplay.check.model import Assertion, CheckFile, Count, Expect, Expected, Group, Options
 from ctreplay.check.nodes import CheckFileError, Node, parse
 from ctreplay.check.tables import NULL, parse_csv
+from ctreplay.sql import library
 from ctreplay.tracker import sysctl
 
 FILE_KEYS = ("checks", "sysctls", "packets", "helpers")
@@ -165,7 +167,7 @@ class _Loader:
         return Group(
             line=node.line,
             patterns=patterns,
-            options=self.options(found, base),
+            options=self.needed(assertions, self.options(found, base), found),
             assertions=assertions,
             name=self.text(found["name"], "`name`") if "name" in found else "",
             merge=self.flag(found["merge"], "`merge`") if "merge" in found else False,
@@ -199,12 +201,36 @@ class _Loader:
             query = self.text(found["query"], "`query`")
             default = query
         parameters = self.parameters(found["parameters"]) if "parameters" in found else ()
+        if query is not None:
+            self.known(query, parameters, found)
         if parameters:
             default += " (" + ", ".join(f"{name}={value}" for name, value in parameters) + ")"
         name = self.text(found["name"], "`name`").strip() if "name" in found else default
         return Assertion(
             " ".join(name.split()), node.line, expect, sql, query, parameters, self.expected(found, node.column - 1)
         )
+
+    def known(self, name: str, parameters: tuple[tuple[str, str], ...], found: dict[str, Node]) -> None:
+        """The query exists, takes these parameters, and looks at one dataset."""
+        try:
+            query = library.load(name)
+        except library.QueryError as exc:
+            raise self.fail(found["query"], str(exc)) from None
+        try:
+            query.values(dict(parameters))
+        except library.QueryError as exc:
+            raise self.fail(found["parameters"], str(exc)) from None
+        if query.across == "runs":
+            raise self.fail(found["query"], f"the query {name} compares replays; `ctreplay diff` does that")
+
+    def needed(self, assertions: tuple[Assertion, ...], options: Options, found: dict[str, Node]) -> Options:
+        """Every packet is kept when a named query needs them all."""
+        for one in assertions:
+            if one.query is not None and library.load(one.query).needs == "packets all":
+                if "packets" in found and options.packets != "all":
+                    raise self.fail(found["packets"], f"the query {one.query} needs every packet: write `packets: all`")
+                return replace(options, packets="all")
+        return options
 
     def parameters(self, node: Node) -> tuple[tuple[str, str], ...]:
         if not isinstance(node.value, dict):

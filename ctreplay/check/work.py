@@ -72,6 +72,7 @@ def work(task: Task) -> Report:
 
     from ctreplay.capture import CaptureError
     from ctreplay.sql import DatasetError, open_dataset, read_run
+    from ctreplay.sql.library import QueryError
 
     began = time.perf_counter()
     report = Report()
@@ -99,7 +100,7 @@ def work(task: Task) -> Report:
                 outcome = evaluate(db, assertion, run)
             except duckdb.Error as exc:
                 outcome = Outcome(assertion, ERROR, _sql_error(exc))
-            except (ValueError, LookupError) as exc:
+            except (ValueError, QueryError) as exc:
                 outcome = Outcome(assertion, ERROR, str(exc))
             if outcome.status == FAILED:
                 outcome.explain = explain_command(task, dataset, outcome.columns, outcome.rows)
@@ -112,17 +113,18 @@ def work(task: Task) -> Report:
 
 
 def _sql_error(exc: Exception) -> str:
-    """DuckDB's message without the echo of the statement that we wrapped around the user's."""
-    text = str(exc).partition("\n\nLINE ")[0].partition("\nLINE ")[0]
-    return " ".join(text.split())
+    from ctreplay.sql.execute import explain_error
+
+    return explain_error(exc).removeprefix("SQL: ")
 
 
 def fetch(
-    db: duckdb.DuckDBPyConnection, sql: str, limit: int | None = None
+    db: duckdb.DuckDBPyConnection, sql: str, limit: int | None = None, values: dict[str, Any] | None = None
 ) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
     """Columns and rows of one SELECT, every cell as DuckDB's text (NULL as `NULL`)."""
+    sql = sql.strip().rstrip(";")
     bounded = f"SELECT COLUMNS(*)::VARCHAR FROM (\n{sql}\n)" + (f" LIMIT {limit}" if limit is not None else "")
-    result = db.execute(bounded)
+    result = db.execute(bounded, values or None)
     columns = tuple(one[0] for one in result.description or ())
     return columns, tuple(tuple(tables.NULL if c is None else c for c in row) for row in result.fetchall())
 
@@ -133,11 +135,11 @@ def _one_number(db: duckdb.DuckDBPyConnection, sql: str) -> int:
 
 
 def evaluate(db: duckdb.DuckDBPyConnection, assertion: Assertion, run: dict[str, Any]) -> Outcome:
-    """Raises duckdb.Error for SQL that fails, ValueError and LookupError for queries that cannot be run."""
+    """Raises duckdb.Error for SQL that fails, ValueError and QueryError for queries that cannot be run."""
     if assertion.expect is not None:
         return _short_form(db, assertion, run)
     if assertion.query is not None:
-        columns, rows = _named(db, assertion)
+        columns, rows = _named(db, assertion, run)
     else:
         assert assertion.sql is not None
         columns, rows = fetch(db, assertion.sql)
@@ -171,8 +173,16 @@ def against(
     )
 
 
-def _named(db: duckdb.DuckDBPyConnection, assertion: Assertion) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
-    raise LookupError(f"there is no query {assertion.query!r}")
+def _named(
+    db: duckdb.DuckDBPyConnection, assertion: Assertion, run: dict[str, Any]
+) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
+    from ctreplay.sql import library
+
+    assert assertion.query is not None
+    query = library.load(assertion.query)
+    if query.needs == "packets all" and run.get("packets_level") != "all":
+        raise ValueError(f"the query {query.name} needs every packet; replay with `packets: all`")
+    return fetch(db, query.sql, values=query.values(dict(assertion.parameters)))
 
 
 def _short_form(db: duckdb.DuckDBPyConnection, assertion: Assertion, run: dict[str, Any]) -> Outcome:
