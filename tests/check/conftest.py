@@ -10,8 +10,6 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
-
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
