@@ -6,9 +6,10 @@ from __future__ import annotations
 import struct
 from pathlib import Path
 
-from .packets import Prepared
+from .packets import ICMP6, TCP, UDP, Prepared
 
 _NS = 1_000_000_000
+_TRANSPORT_HEADER = {TCP: 20, UDP: 8, ICMP6: 8}
 
 
 class _Queue:
@@ -86,12 +87,17 @@ class FragmentQueues:
             elif change > 0:
                 self._born[key] = now
             return
-        if passed_on and not (packet.more and self._end(packet) & 7):
+        if passed_on and (self._cut(packet) or not (packet.more and self._end(packet) & 7)):
             return
         self._born.setdefault(key, now)
         queue = self._queues.setdefault(key, _Queue())
         if completed or not queue.add(packet.offset, self._end(packet), packet.more):
             self._forget(key)
+
+    @staticmethod
+    def _cut(packet: Prepared) -> bool:
+        """Whether a first fragment lacks a part of its transport header: such a one touches no queue."""
+        return packet.offset == 0 and len(packet.raw) - packet.l4 < _TRANSPORT_HEADER.get(packet.proto, 1)
 
     @staticmethod
     def _end(packet: Prepared) -> int:
