@@ -27,7 +27,7 @@ Columns = dict[str, Any]
 
 def plain(data: Any, n: int, kind: pa.DataType | None = None) -> pa.Array:
     """An Arrow array over the buffer, without a copy."""
-    return pa.Array.from_buffers(kind or _ARROW[data.typecode], n, [None, pa.py_buffer(data)])
+    return pa.Array.from_buffers(kind or _ARROW[data.format], n, [None, pa.py_buffer(data)])
 
 
 def times(data: Any, n: int) -> pa.Array:
@@ -97,7 +97,7 @@ _CHANGES = pa.array(
 def transitions(c: Columns, n: int, first_id: int) -> list[pa.Array]:
     """Columns of transitions.parquet."""
     return [
-        plain(array("q", range(first_id, first_id + n)), n),
+        plain(memoryview(array("q", range(first_id, first_id + n))), n),
         times(c["ts"], n),
         nullable(plain(c["packet"], n), 0),
         plain(c["conn_id"], n),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Callable
+from struct import calcsize
 from typing import Any
 
 from ctreplay.packet import Packet
@@ -21,7 +21,8 @@ Flush = Callable[[str, dict[str, Any], int], None]
 
 
 def _zeros(code: str, count: int) -> Any:
-    return array(code, bytes(array(code).itemsize * count))
+    # pages of a fresh bytearray cost nothing until they are written to
+    return memoryview(bytearray(calcsize(code) * count)).cast(code)
 
 
 class TransitionRows:

@@ -24,7 +24,7 @@ _SORTED_BY = {
     "expectation_events": ["event_id"],
     "occupancy": ["ts"],
 }
-_WAITING = 4
+_WAITING = 2
 
 
 class DatasetExists(FileExistsError):

@@ -3,40 +3,33 @@ cimport cython
 
 @cython.final
 cdef class Entry:
+    # in the order of use: what a lookup compares, what a packet changes, what only birth and death touch; 240 bytes
     cdef public Entry next
-    cdef public Entry timer_next
-    cdef public Entry timer_prev
-    cdef public object ext
-    cdef public long long conn_id
-    cdef public long long deadline
-    cdef public long long queued
-    cdef public unsigned long long src_hi
     cdef public unsigned long long src_lo
-    cdef public unsigned long long dst_hi
     cdef public unsigned long long dst_lo
-    cdef public unsigned int hash
     cdef public unsigned short sport
     cdef public unsigned short dport
     cdef public unsigned short rsport
     cdef public unsigned short rdport
+    cdef public unsigned int hash
     cdef public unsigned char family
     cdef public unsigned char proto
     cdef public unsigned short zone
-    cdef public unsigned int status
-    cdef public unsigned int events
-    cdef public int slot
+    cdef public unsigned long long src_hi
+    cdef public unsigned long long dst_hi
+    cdef public unsigned short status
+    cdef public unsigned char events
+    cdef public unsigned char retrans
     cdef public unsigned char state
     cdef public unsigned char in_table
     cdef public unsigned char dying
     cdef public unsigned char midstream
-    cdef public unsigned int mark
-    cdef public long long first_ts
-    cdef public long long last_ts
-    cdef public long long last_packet
-    cdef public long long orig_packets
-    cdef public long long orig_bytes
-    cdef public long long reply_packets
-    cdef public long long reply_bytes
+    cdef public int slot
+    cdef public unsigned short last_win
+    cdef public unsigned char last_dir
+    cdef public unsigned char last_index
+    cdef public long long deadline
+    cdef public long long queued
     cdef public unsigned int end0
     cdef public unsigned int maxend0
     cdef public unsigned int maxwin0
@@ -52,9 +45,17 @@ cdef class Entry:
     cdef public unsigned int last_seq
     cdef public unsigned int last_ack
     cdef public unsigned int last_end
-    cdef public unsigned short last_win
-    cdef public unsigned char last_index
-    cdef public unsigned char last_dir
     cdef public unsigned char last_wscale
     cdef public unsigned char last_flags
-    cdef public unsigned char retrans
+    cdef public unsigned int mark
+    cdef public unsigned int orig_packets
+    cdef public unsigned int reply_packets
+    cdef public long long orig_bytes
+    cdef public long long reply_bytes
+    cdef public long long last_ts
+    cdef public long long last_packet
+    cdef public long long first_ts
+    cdef public long long conn_id
+    cdef public Entry timer_next
+    cdef public Entry timer_prev
+    cdef public object ext

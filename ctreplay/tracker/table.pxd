@@ -9,6 +9,7 @@ cdef unsigned long long _K1
 cdef unsigned long long _K2
 cdef unsigned long long _K3
 cdef int _START
+cdef int _PARTS
 cdef int _ICMP
 cdef int _ICMPV6
 
@@ -35,3 +36,6 @@ cdef class Table:
 
     @cython.locals(old=list, fresh=list, size="Py_ssize_t", mask="unsigned int", i="unsigned int", e=Entry, after=Entry)
     cpdef int grow(self) except -1
+
+    @cython.locals(e=Entry, youngest=cython.longlong, found=list)
+    cpdef list parts(self)

@@ -7,6 +7,7 @@ keyed with a random seed, because an attacker chooses the traffic; no row depend
 from __future__ import annotations
 
 import secrets
+from operator import attrgetter
 
 from ctreplay.packet import Packet
 from ctreplay.tracker.entry import Entry
@@ -17,6 +18,7 @@ _K1 = 0x9E3779B97F4A7C15
 _K2 = 0xC2B2AE3D27D4EB4F
 _K3 = 0x165667B19E3779F9
 _START = 1 << 16
+_PARTS = 4096
 _ICMP = 1
 _ICMPV6 = 58
 
@@ -90,7 +92,7 @@ class Table:
         e.next = self.buckets[i]
         self.buckets[i] = e
         self.count += 1
-        if self.count > self.mask:
+        if self.count > self.mask - (self.mask >> 2):
             self.grow()
         return 0
 
@@ -126,13 +128,37 @@ class Table:
         self.mask = mask
         return 0
 
+    def clear(self) -> None:
+        """Let go of all entries."""
+        self.buckets = [None] * _START
+        self.mask = _START - 1
+        self.count = 0
+
     def entries(self) -> list[Entry]:
         """All entries, oldest first."""
         found = []
+        for part in self.parts():
+            found += part
+        return found
+
+    def parts(self) -> list[list[Entry]]:
+        """All entries, oldest first, in lists of neighbours: sorting them one by one needs little memory."""
+        youngest = 1
         for head in self.buckets:
             e = head
             while e is not None:
-                found.append(e)
+                if e.conn_id > youngest:
+                    youngest = e.conn_id
                 e = e.next
-        found.sort(key=lambda entry: entry.conn_id)
+        found: list[list[Entry]] = [[] for _ in range(_PARTS)]
+        for head in self.buckets:
+            e = head
+            while e is not None:
+                found[e.conn_id * (_PARTS - 1) // youngest].append(e)
+                e = e.next
+        for part in found:
+            part.sort(key=_conn_id)
         return found
+
+
+_conn_id = attrgetter("conn_id")

@@ -85,5 +85,5 @@ cdef class Tracker:
 
     cpdef int set_deadline(self, Entry e, long long deadline) except -1
 
-    @cython.locals(e=Entry)
+    @cython.locals(parts=list, part=list, e=Entry)
     cpdef int finish(self) except -1

@@ -443,9 +443,20 @@ class Tracker:
         return 0
 
     def finish(self) -> int:
-        """End of the capture: nothing times out, live entries are written with what they had left."""
+        """End of the capture: nothing times out, live entries are written with what they had left, and let go."""
         if self.started and (self.occupancy.dirty or self.occupancy.packets):
             self.sink.second(self.occupancy)
-        for e in self.table.entries():
-            self.sink.connection(e, _W_CAPTURE_END, self.now, e.deadline - self.now)
+        parts = self.table.parts()
+        self.table.clear()
+        self.timers = Timers()
+        for part in parts:
+            for e in part:
+                e.next = None
+                e.timer_next = None
+                e.timer_prev = None
+        parts.reverse()
+        while parts:
+            # each list is let go of when written, and the memory of its entries with it
+            for e in parts.pop():
+                self.sink.connection(e, _W_CAPTURE_END, self.now, e.deadline - self.now)
         return 0
