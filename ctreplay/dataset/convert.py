@@ -236,6 +236,8 @@ def packets(c: Columns, n: int, _first_id: int) -> list[pa.Array]:
         only(plain(c["sport"], n), with_ports),
         only(plain(c["dport"], n), with_ports),
         nullable(plain(c["length"], n), -1),
+        only(plain(c["payload"], n), is_tcp),
+        only(plain(c["window"], n), is_tcp),
     ]
 
 

@@ -79,6 +79,7 @@ cdef class PacketRows:
     cdef long long[::1] margin
     cdef long long[::1] offset
     cdef long long[::1] packet
+    cdef unsigned int[::1] payload
     cdef short[::1] proto
     cdef short[::1] reason
     cdef signed char[::1] refreshed
@@ -92,6 +93,7 @@ cdef class PacketRows:
     cdef long long[::1] timeout
     cdef long long[::1] ts
     cdef long long[::1] tuple_conn_id
+    cdef unsigned short[::1] window
     cdef long long[::1] wirelen
 
 

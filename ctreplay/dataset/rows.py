@@ -122,8 +122,9 @@ class PacketRows:
 
     __slots__ = (
         "ack", "ack_high", "ack_low", "bounds", "caplen", "capture", "columns", "conn_id", "ctstate", "direction",
-        "dport", "dst", "flags", "frame", "length", "margin", "n", "offset", "packet", "proto", "reason", "refreshed",
-        "seq", "seq_end", "seq_high", "seq_low", "sport", "src", "state", "timeout", "ts", "tuple_conn_id", "wirelen",
+        "dport", "dst", "flags", "frame", "length", "margin", "n", "offset", "packet", "payload", "proto", "reason",
+        "refreshed", "seq", "seq_end", "seq_high", "seq_low", "sport", "src", "state", "timeout", "ts", "tuple_conn_id",
+        "window", "wirelen",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -142,12 +143,12 @@ class PacketRows:
         c.update(
             {
                 name: _zeros("I", n)
-                for name in ("seq", "ack", "seq_end", "seq_low", "seq_high", "ack_low", "ack_high")
+                for name in ("seq", "ack", "seq_end", "seq_low", "seq_high", "ack_low", "ack_high", "payload")
             }
         )
         c.update({name: _zeros("b", n) for name in ("direction", "ctstate", "state", "refreshed", "bounds")})
         c.update({name: _zeros("h", n) for name in ("reason", "flags", "proto")})
-        c.update({name: _zeros("H", n) for name in ("capture", "sport", "dport")})
+        c.update({name: _zeros("H", n) for name in ("capture", "sport", "dport", "window")})
         c["src"] = bytearray(16 * n)
         c["dst"] = bytearray(16 * n)
         self.columns = c
@@ -166,6 +167,8 @@ class PacketRows:
         self.seq = c["seq"]
         self.ack = c["ack"]
         self.seq_end = c["seq_end"]
+        self.payload = c["payload"]
+        self.window = c["window"]
         self.seq_low = c["seq_low"]
         self.seq_high = c["seq_high"]
         self.ack_low = c["ack_low"]
@@ -323,6 +326,8 @@ class RowSink(Sink):
                 r.seq[i] = w.seq
                 r.ack[i] = w.ack
                 r.seq_end[i] = w.seg_end
+                r.payload[i] = w.l4_len - w.doff if w.l4_len > w.doff else 0
+                r.window[i] = w.window
             else:
                 r.flags[i] = -1
             r.bounds[i] = w.bounds

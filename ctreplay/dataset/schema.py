@@ -125,6 +125,8 @@ TABLES: dict[str, tuple[Column, ...]] = {
         sport | uint16 | source port (null without ports)
         dport | uint16 | destination port (null without ports)
         length | int64 [bytes] | IP length (of the whole datagram where fragments were reassembled)
+        payload | uint32 [bytes] | TCP payload by the lengths in the headers (null unless TCP)
+        tcp_window | uint16 | TCP window field, not scaled (null unless TCP)
     """),
     "expectations": _columns("""
         expectation_id | int64 | number in order of creation, from 1

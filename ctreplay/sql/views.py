@@ -86,7 +86,6 @@ VIEWS: tuple[View, ...] = (
         class | text | class of the reason: invalid, ignored, untracked, dropped, fragment, undecodable or note
         meaning | text | what the reason means
         flags | text | TCP flags in tcpdump's letters
-        payload | int64 [bytes] | TCP payload (null unless TCP)
         flow | text | this packet: proto source > destination
         conn_flow | text | original tuple of the connection it concerns
         conn_age_s | double [s] | age of that connection at this packet
@@ -94,8 +93,6 @@ VIEWS: tuple[View, ...] = (
         """,
         """SELECT p.*, coalesce(p.conn_id, p.tuple_conn_id) AS about_conn_id, r.class, r.meaning,
             tcp_flags_text(p.tcp_flags) AS flags,
-            CASE WHEN p.tcp_flags IS NOT NULL AND p.seq_end IS NOT NULL THEN ((p.seq_end::BIGINT - p.seq::BIGINT
-                + 4294967296) % 4294967296) - (p.tcp_flags & 1) - ((p.tcp_flags >> 1) & 1) END AS payload,
             flow(p.proto, p.src, p.sport, p.dst, p.dport) AS flow,
             flow(c.proto, c.orig_src, c.orig_sport, c.orig_dst, c.orig_dport) AS conn_flow,
             seconds(c.first_ts, p.ts) AS conn_age_s,
