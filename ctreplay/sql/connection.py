@@ -78,10 +78,13 @@ def connect(
         for name, values in _ENUMS.items():
             db.execute(f"CREATE TYPE {name} AS ENUM ({', '.join(map(literal, values))})")
         db.execute(macros.script(""))
+        names = run_names(paths)
+        db.execute("CREATE TABLE runs(position BIGINT, run VARCHAR, path VARCHAR)")
+        for position, (name, path) in enumerate(zip(names, paths, strict=True), 1):
+            db.execute("INSERT INTO runs VALUES (?, ?, ?)", [position, name, os.fspath(path)])
         if len(paths) == 1:
             _dataset(db, "", paths[0], runs[0])
         else:
-            names = run_names(paths)
             for number, (path, run) in enumerate(zip(paths, runs, strict=True), 1):
                 db.execute(f"CREATE SCHEMA run{number}")
                 _dataset(db, f"run{number}.", path, run)
@@ -162,10 +165,9 @@ def _comments(db: duckdb.DuckDBPyConnection) -> str:
     from ctreplay.sql.catalog import catalog
 
     script = []
+    tables = {name for (name,) in db.execute("SELECT table_name FROM duckdb_tables() WHERE schema_name = 'main'").fetchall()}
     for relation in catalog(db):
-        kind = "TABLE" if relation.kind == "table" and relation.name not in TABLES else "VIEW"
-        if "run" in [column.name for column in relation.columns] and kind == "TABLE":
-            kind = "VIEW"
+        kind = "TABLE" if relation.name in tables else "VIEW"
         script.append(f"COMMENT ON {kind} {relation.name} IS {literal(relation.doc)};")
         for column in relation.columns:
             text = f"{column.doc} [{column.unit}]" if column.unit else column.doc

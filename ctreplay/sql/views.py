@@ -24,6 +24,11 @@ def view(name: str, doc: str, columns: str, sql: str) -> View:
 
 # tables that the connection makes from run.json and the closed lists
 FACTS: tuple[View, ...] = (
+    view("runs", "The datasets of this session, in the order named", """
+        position | int64 | 1 for the first
+        run | text | its name, as in the column run that tables have with several datasets
+        path | text | its folder
+    """, ""),
     view("run_info", "What ran: the single values of run.json", """
         name | text | key of run.json
         value | text | its value as text, 'null' for none

@@ -1,0 +1,30 @@
+-- question: Between which networks is only one direction of the traffic visible?
+-- incident: 4
+-- param: min_conns INTEGER = 2 | fewest connections of a pair
+-- column: from_net | /24 or /64 of the senders
+-- column: to_net | /24 or /64 of the receivers
+-- column: proto | protocol
+-- column: one_way | connections and rejected tuples seen in this direction only
+-- column: both_ways | connections with packets in both directions
+-- column: one_way_pct | share of one_way
+-- column: synack_first | SYN/ACKs without a SYN in this direction
+-- column: packets | packets of the one-way ones
+-- read: near 100 % with synack_first or data: the other direction takes a path that is not captured (or not through this
+--   firewall). Near 100 % with nothing but SYNs or single UDP packets: nobody answers; see never_replied.
+-- next: one_sided for the hosts; look at the routing between the two networks
+WITH seen AS (
+    SELECT same24(orig_src) AS from_net, same24(orig_dst) AS to_net, proto, NOT seen_reply AS one, orig_packets AS n,
+        false AS synack
+    FROM connections WHERE proto IN ('tcp', 'udp', 'sctp')
+    UNION ALL
+    SELECT same24(any_value(src)), same24(any_value(dst)), 'tcp', true, count(*), bool_or(tcp_flags & 18 = 18)
+    FROM packets WHERE reason = 'tcp_not_opening' AND tuple_conn_id IS NULL
+    GROUP BY src, dst, sport, dport
+)
+SELECT from_net, to_net, proto, count(*) FILTER (one) AS one_way, count(*) FILTER (NOT one) AS both_ways,
+    round(100.0 * count(*) FILTER (one) / count(*), 1) AS one_way_pct, count(*) FILTER (synack) AS synack_first,
+    (sum(n) FILTER (one))::BIGINT AS packets
+FROM seen
+GROUP BY from_net, to_net, proto
+HAVING count(*) FILTER (one) > 0 AND count(*) >= $min_conns::BIGINT
+ORDER BY one_way DESC, from_net, to_net, proto

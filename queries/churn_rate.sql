@@ -1,0 +1,33 @@
+-- question: How fast do connections come and go, and which service makes them?
+-- incident: 1, 2
+-- param: top INTEGER = 30 | how many services to show
+-- column: proto | protocol
+-- column: orig_dst | the service's address
+-- column: orig_dport | its port
+-- column: entries | connections in the capture
+-- column: per_s | new connections per second, mean over the capture
+-- column: busiest_s | most new connections within one second
+-- column: busiest_ts | that second (UTC)
+-- column: hold_s | mean time an entry occupied the table
+-- column: steady_entries | entries this service keeps in the table: per_s times hold_s (Little's law)
+-- column: payload_less | connections that never carried more than the handshake and its end (8 packets or fewer)
+-- read: many short connections with a high hold_s: the table pays for connections that are long over (TIME_WAIT); keep-alive
+--   or pooling at the client helps more than any timeout.
+-- next: table_forecast for three times the traffic; entry_seconds_by_state
+WITH span AS (
+    SELECT greatest(seconds(min(first_ts), max(last_ts)), 1) AS s FROM connections
+), per_second AS (
+    SELECT proto, orig_dst, orig_dport, epoch_ns(first_ts) // 1000000000 AS sec, count(*) AS n FROM connections GROUP BY ALL
+), busiest AS (
+    SELECT proto, orig_dst, orig_dport, max(n) AS busiest_s, make_timestamp_ns(arg_max(sec, n) * 1000000000) AS busiest_ts
+    FROM per_second GROUP BY ALL
+)
+SELECT c.proto, c.orig_dst, c.orig_dport, count(*) AS entries, count(*) / any_value(span.s) AS per_s,
+    any_value(b.busiest_s) AS busiest_s, any_value(b.busiest_ts) AS busiest_ts, avg(c.held_s) AS hold_s,
+    count(*) / any_value(span.s) * avg(c.held_s) AS steady_entries,
+    count(*) FILTER (c.proto = 'tcp' AND c.total_packets <= 8) AS payload_less
+FROM conns c JOIN busiest b ON b.proto = c.proto AND b.orig_dst = c.orig_dst
+    AND b.orig_dport IS NOT DISTINCT FROM c.orig_dport, span
+GROUP BY c.proto, c.orig_dst, c.orig_dport
+ORDER BY entries DESC, c.proto, c.orig_dst, c.orig_dport
+LIMIT $top::BIGINT

@@ -1,0 +1,34 @@
+-- question: If the table were lost at a moment (failover, flush), which connections would go on?
+-- incident: 11
+-- needs: packets all
+-- param: at TEXT = NULL | UTC time; default the moment of the peak
+-- column: fate | what the first packet after the moment would do to a tracker without the entry
+-- column: proto | protocol
+-- column: direction | who sent it, as the lost entry saw it
+-- column: flags | its TCP flags
+-- column: connections | how many
+-- column: example | conn_id of one
+-- read: 'picked up' needs nf_conntrack_tcp_loose=1; with 'wrong way round' rules for new connections see the server as the
+--   opener. 'INVALID' connections hang or are reset. 'silent' ones sent nothing more in the capture.
+-- next: conntrackd, or replay with --sysctl nf_conntrack_tcp_loose=0 to see what strict tracking would do
+WITH moment AS (
+    SELECT coalesce($at::TIMESTAMP_NS, (SELECT arg_max(ts, entries) FROM entries_over_time)) AS at_ts
+), live AS (
+    SELECT c.conn_id, c.proto, m.at_ts FROM connections c, moment m
+    WHERE c.first_ts <= m.at_ts AND (c.end_ts > m.at_ts OR c.end_reason = 'capture_end')
+), next AS (
+    SELECT l.conn_id, l.proto, arg_min(p.direction, p.packet) AS direction, arg_min(p.tcp_flags, p.packet) AS tcp_flags,
+        count(p.packet) AS n
+    FROM live l LEFT JOIN packets p ON p.conn_id = l.conn_id AND p.ts > l.at_ts AND p.ctstate IN ('NEW', 'ESTABLISHED')
+    GROUP BY l.conn_id, l.proto
+)
+SELECT CASE WHEN n = 0 THEN 'silent' WHEN proto IN ('icmp', 'icmpv6') THEN
+            CASE direction WHEN 'original' THEN 'new entry' ELSE 'INVALID' END
+        WHEN proto <> 'tcp' THEN CASE direction WHEN 'original' THEN 'new entry' ELSE 'new entry, wrong way round' END
+        WHEN tcp_flags & 18 = 2 THEN 'new entry by SYN'
+        WHEN tcp_flags & 4 > 0 OR tcp_flags & 1 > 0 OR tcp_flags & 18 = 18 THEN 'INVALID'
+        WHEN direction = 'original' THEN 'picked up' ELSE 'picked up, wrong way round' END AS fate,
+    proto, direction, tcp_flags_text(tcp_flags) AS flags, count(*) AS connections, min(conn_id) AS example
+FROM next
+GROUP BY ALL
+ORDER BY connections DESC, fate, proto, direction, flags

@@ -1,0 +1,40 @@
+-- question: Which connections died after a silence (a NAT, firewall or load balancer forgot them)?
+-- incident: 6
+-- needs: packets all
+-- param: min_s DOUBLE = 30 | shortest silence in seconds
+-- param: within_s DOUBLE = 60 | how long after the silence to look for the failure
+-- column: packet | the first packet after the silence
+-- column: conn_id | its connection
+-- column: flow | the packet's source and destination
+-- column: gap_s | the silence
+-- column: failed_how | 'RST' (by the other side), 'no answer', or 'new entry' (the tracker itself had forgotten it)
+-- column: after_s | time until the RST, or the time without an answer
+-- column: tries | packets with data sent by this side after the silence
+-- column: ended | end_reason or state at the end
+-- read: the same gap_s in many rows, and none of them below it among the survivors (idle_gaps), names the timeout of the
+--   device: 60, 240, 350, 600, 900, 3600. RST: the device says so; no answer: it drops silently.
+-- next: keepalive_intervals: do the clients keep connections alive more often than that?
+WITH after AS (
+    SELECT g.packet, g.conn_id, g.flow, g.gap_s, g.direction, g.ts,
+        min(p.packet) FILTER (p.direction IS DISTINCT FROM g.direction OR p.tcp_flags & 4 > 0) AS answer,
+        count(*) FILTER (p.direction = g.direction AND (p.payload > 0 OR p.proto <> 'tcp')) AS tries,
+        max(epoch_ns(p.ts)) AS last_ns
+    FROM gaps g JOIN pkts p ON p.about_conn_id = g.conn_id AND p.packet >= g.packet
+        AND epoch_ns(p.ts) - epoch_ns(g.ts) <= $within_s::DOUBLE * 1e9
+    WHERE g.gap_s >= $min_s::DOUBLE
+    GROUP BY ALL
+), judged AS (
+    SELECT a.packet, a.conn_id, a.flow, a.gap_s,
+        CASE WHEN x.tcp_flags & 4 > 0 AND x.direction IS DISTINCT FROM a.direction THEN 'RST'
+             WHEN a.answer IS NULL AND a.tries > 1 THEN 'no answer' END AS failed_how,
+        coalesce(seconds(a.ts, x.ts), (a.last_ns - epoch_ns(a.ts)) / 1e9) AS after_s, a.tries
+    FROM after a LEFT JOIN pkts x ON x.packet = a.answer
+    UNION ALL
+    SELECT first_packet, conn_id, flow, gap_s, 'new entry', NULL, orig_packets
+    FROM lives
+    WHERE proto = 'tcp' AND midstream AND gap_s >= $min_s::DOUBLE
+)
+SELECT j.*, coalesce(nullif(c.end_reason, 'capture_end'), c.state::VARCHAR) AS ended
+FROM judged j JOIN connections c USING (conn_id)
+WHERE failed_how IS NOT NULL
+ORDER BY packet

@@ -1,0 +1,40 @@
+-- question: Which connections send keep-alives, how often, and are they answered?
+-- incident: 6, 18
+-- needs: packets all
+-- param: min_s DOUBLE = 5 | shortest interval in seconds
+-- param: top INTEGER = 50 | how many connections to show
+-- column: conn_id | the connection
+-- column: flow | its tuple
+-- column: kind | 'TCP keep-alive' (a probe below the next sequence number) or 'small data' (an application's ping)
+-- column: side | who sends them
+-- column: probes | how many
+-- column: interval_s | median time between them
+-- column: min_s | shortest
+-- column: max_s | longest
+-- column: unanswered | probes that no packet of the other side followed before the next one
+-- column: ended | end_reason or state at the end
+-- read: an interval above an idle timeout on the path does not help; unanswered probes at the end are a peer that vanished.
+-- next: idle_gap_then_fail; lower net.ipv4.tcp_keepalive_time below the path's timeout
+WITH p AS (
+    SELECT packet, conn_id, direction, ts, seq, payload, tcp_flags,
+        max(CASE WHEN tcp_flags & 2 > 0 THEN seq::BIGINT + 1 + payload ELSE seq::BIGINT + payload END) OVER (
+            PARTITION BY conn_id, direction ORDER BY packet ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS next_seq,
+        lead(direction) OVER (PARTITION BY conn_id ORDER BY packet) AS answered_by
+    FROM packets WHERE proto = 'tcp' AND conn_id IS NOT NULL AND tcp_flags & 4 = 0
+), probes AS (
+    SELECT *, CASE WHEN seq = next_seq - 1 AND payload <= 1 AND tcp_flags & 7 = 0 THEN 'TCP keep-alive'
+        WHEN payload BETWEEN 1 AND 64 AND seq = next_seq THEN 'small data' END AS kind FROM p
+), steps AS (
+    SELECT *, seconds(lag(ts) OVER w, ts) AS step_s FROM probes WHERE kind IS NOT NULL
+    WINDOW w AS (PARTITION BY conn_id, direction, kind ORDER BY packet)
+), found AS (
+    SELECT conn_id, kind, direction AS side, count(*) AS probes, median(step_s) AS interval_s, min(step_s) AS min_s,
+        max(step_s) AS max_s, count(*) FILTER (answered_by IS NOT DISTINCT FROM direction OR answered_by IS NULL) AS unanswered
+    FROM steps GROUP BY ALL
+)
+SELECT f.conn_id, c.flow, f.kind, f.side, f.probes, f.interval_s, f.min_s, f.max_s, f.unanswered,
+    coalesce(nullif(c.end_reason, 'capture_end'), c.state::VARCHAR) AS ended
+FROM found f JOIN conns c USING (conn_id)
+WHERE f.interval_s >= $min_s::DOUBLE AND (f.kind = 'TCP keep-alive' OR (f.probes >= 3 AND f.max_s <= 1.5 * f.interval_s))
+ORDER BY f.conn_id, f.kind, f.side
+LIMIT $top::BIGINT

@@ -1,0 +1,42 @@
+-- question: Which connections retransmit a lot, in which direction, and did they give up?
+-- incident: 6
+-- needs: packets all
+-- param: min_retrans INTEGER = 2 | fewest repeated segments
+-- param: top INTEGER = 50 | how many to show
+-- column: conn_id | the connection
+-- column: side | the side that repeats
+-- column: flow | the connection's tuple
+-- column: segments | segments with data (or SYN, FIN)
+-- column: repeated | of these, sequence ranges sent before
+-- column: share_pct | repeated in percent
+-- column: longest_run | most repeats of one segment in a row
+-- column: longest_wait_s | longest pause before a repeat: the retransmission timer backing off
+-- column: unanswered_end | the connection ends in repeats that nobody answered
+-- column: ended | end_reason or state at the end
+-- read: repeats seen here were lost behind this point, or the acknowledgments were. longest_run with doubling waits and
+--   unanswered_end: the path died. A few fast repeats: ordinary loss.
+-- next: idle_gap_then_fail if it began after a silence; ctreplay explain DATASET CONN
+WITH data AS (
+    SELECT packet, ts, conn_id, direction, seq::BIGINT AS seq, payload + (tcp_flags & 1) + ((tcp_flags >> 1) & 1) AS len
+    FROM packets
+    WHERE proto = 'tcp' AND conn_id IS NOT NULL AND payload + (tcp_flags & 1) + ((tcp_flags >> 1) & 1) > 0
+), marked AS (
+    SELECT *, row_number() OVER (PARTITION BY conn_id, direction, seq ORDER BY packet) > 1 AS repeated,
+        row_number() OVER (PARTITION BY conn_id, direction, seq ORDER BY packet) - 1 AS nth,
+        seconds(lag(ts) OVER (PARTITION BY conn_id, direction, seq ORDER BY packet), ts) AS wait_s
+    FROM data
+), sides AS (
+    SELECT conn_id, direction, count(*) AS segments, count(*) FILTER (repeated) AS repeated,
+        max(nth) AS longest_run, max(wait_s) FILTER (repeated) AS longest_wait_s, arg_max(repeated, packet) AS last_repeated,
+        max(packet) AS last_packet
+    FROM marked GROUP BY ALL
+), other AS (
+    SELECT conn_id, direction, max(packet) AS last_packet FROM packets WHERE conn_id IS NOT NULL GROUP BY ALL
+)
+SELECT s.conn_id, s.direction AS side, c.flow, s.segments, s.repeated, round(100.0 * s.repeated / s.segments, 1) AS share_pct,
+    s.longest_run, s.longest_wait_s, s.last_repeated AND coalesce(o.last_packet < s.last_packet, true) AS unanswered_end,
+    coalesce(nullif(c.end_reason, 'capture_end'), c.state::VARCHAR) AS ended
+FROM sides s JOIN conns c USING (conn_id) LEFT JOIN other o ON o.conn_id = s.conn_id AND o.direction <> s.direction
+WHERE s.repeated >= $min_retrans::BIGINT
+ORDER BY s.repeated DESC, s.conn_id, s.direction
+LIMIT $top::BIGINT
