@@ -5,6 +5,7 @@ Set CTREPLAY_SEED to repeat a run; the seed of a failing one is in its message.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import subprocess
@@ -80,15 +81,23 @@ def test_fresh_random_traffic(setting: dict[str, int], deadline: float) -> None:
 
 
 def test_the_machine_keeps_nothing_of_a_killed_referee() -> None:
-    before = _namespaces(), Path("/proc/net/dev").read_text().count("\n")
-    recording = record_packets([])
-    recording._process.kill()
+    devices = Path("/proc/net/dev").read_text().count("\n")
+    recording = record_packets([])  # returns when the namespace is set up
+    process = recording._process
+    namespace = os.readlink(f"/proc/{process.pid}/ns/net")
+    assert namespace != os.readlink("/proc/self/ns/net")
+    process.kill()
     recording.close()
-    assert (_namespaces(), Path("/proc/net/dev").read_text().count("\n")) == before
+    assert namespace not in _namespaces()
+    assert Path("/proc/net/dev").read_text().count("\n") == devices
 
 
-def _namespaces() -> int:
-    return len({os.readlink(path) for path in Path("/proc").glob("[0-9]*/ns/net") if os.access(path, os.R_OK)})
+def _namespaces() -> set[str]:
+    found = set()
+    for path in Path("/proc").glob("[0-9]*/ns/net"):
+        with contextlib.suppress(OSError):  # a process that has ended meanwhile
+            found.add(os.readlink(path))
+    return found
 
 
 def test_the_kernel_notices_a_wrong_model(monkeypatch: pytest.MonkeyPatch) -> None:
