@@ -52,10 +52,14 @@ def replay_to(
     packets: str = "notable",
     helpers: Sequence[str] = (),
     force: bool = False,
+    jobs: int | None = None,
     stdin: BinaryIO | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Replay into the folder `target` and return what run.json holds.
+
+    `jobs` cores at the most (None: all there are): with one, tracking, writing and hashing take turns; with more they
+    run beside each other. The rows do not depend on it.
 
     `helpers` are options as of `--helper`. Raises CaptureError for inputs that are no captures, HelperError,
     DatasetExists, SysctlError, OSError when the disk is full.
@@ -65,7 +69,8 @@ def replay_to(
     assigned = registry.parse(helpers)
     began = time.time()
     wall = time.perf_counter()
-    captures = open_captures(paths, stdin=stdin)
+    threaded = (jobs or len(os.sched_getaffinity(0))) > 1
+    captures = open_captures(paths, stdin=stdin, hash_ahead=threaded)
     writer: DatasetWriter | None = None
     collecting = gc.isenabled()
     # entries refer to each other but never in cycles that outlive them: the collector would only walk them in vain
@@ -78,7 +83,7 @@ def replay_to(
                 "ctreplay.kernel_model": schema.KERNEL_MODEL,
                 "ctreplay.sysctls": json.dumps(values),
             }
-            writer = DatasetWriter(target, metadata, force)
+            writer = DatasetWriter(target, metadata, force, threaded)
             sink = RowSink(writer.flush)
             engine = Engine(settings, sink, LEVELS[packets])
             journal = ExpectationRows(sink, not assigned)

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 __all__ = ["CaptureError", "Damage", "OutOfOrder", "Skipped", "open_captures"]
 
 
-def open_captures(paths: Sequence[str | os.PathLike[str]], *, stdin: BinaryIO | None = None) -> CaptureSet:
+def open_captures(
+    paths: Sequence[str | os.PathLike[str]], *, stdin: BinaryIO | None = None, hash_ahead: bool = True
+) -> CaptureSet:
     """Open files, directories (recursively), glob patterns and `-` (a pipe) as one source of records.
 
     Raises CaptureError when a named input does not exist, cannot be read or is no capture, and when a
@@ -27,7 +29,7 @@ def open_captures(paths: Sequence[str | os.PathLike[str]], *, stdin: BinaryIO | 
 
     captures: list[CaptureFacts] = []
     files, skipped = find_files(paths, stdin, captures)
-    hasher = Hasher([file.input for file in files])
+    hasher = Hasher([file.input for file in files], hash_ahead)
     try:
         return CaptureSet(files, skipped, captures, hasher)
     except BaseException:

@@ -131,12 +131,14 @@ class InputFile:
 
 
 class Hasher:
-    """Hashes all files one after the other in a thread; hashing releases the GIL."""
+    """Hashes all files one after the other in a thread (hashing releases the GIL), or when asked for a digest."""
 
-    def __init__(self, inputs: Sequence[InputFile]) -> None:
+    def __init__(self, inputs: Sequence[InputFile], background: bool = True) -> None:
         self.inputs = [one for one in inputs if not one.is_pipe]
-        self.stopped = False
-        if self.inputs:
+        self.stopped = not background
+        if not background:
+            self._work()
+        elif self.inputs:
             threading.Thread(target=self._work, name="ctreplay-sha256", daemon=True).start()
 
     def _work(self) -> None:

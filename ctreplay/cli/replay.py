@@ -38,6 +38,7 @@ def replay(
         metavar="NAME[=PORT,...]",
         help="Assign a conntrack helper, as a `ct helper set` rule would: ftp, sip=5060/udp, all.",
     ),
+    jobs: int | None = typer.Option(None, "-j", "--jobs", min=1, help="Cores to use (default: all)."),
     strict: bool = typer.Option(False, "--strict", help="Exit with 3 when an input is damaged."),
     as_json: bool = typer.Option(False, "--json", help="The triage as one JSON object on stdout."),
     quiet: bool = typer.Option(False, "-q", "--quiet", help="No triage, no progress."),
@@ -60,6 +61,7 @@ def replay(
             packets=packets.value,
             helpers=helper or (),
             force=force,
+            jobs=jobs,
             stdin=sys.stdin.buffer if "-" in captures else None,
             progress=progress.update,
         )

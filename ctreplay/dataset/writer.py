@@ -1,4 +1,4 @@
-"""A dataset on its way to disk: written under a temporary name by a thread of its own, renamed when whole."""
+"""A dataset on its way to disk: written under a temporary name, by a thread of its own, renamed when whole."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class DatasetWriter:
     Whatever goes wrong before `commit`, nothing under the final name exists; `abort` removes what was written.
     """
 
-    def __init__(self, target: Path, metadata: dict[str, str], force: bool) -> None:
+    def __init__(self, target: Path, metadata: dict[str, str], force: bool, threaded: bool = True) -> None:
         self.target = target
         self.force = force
         if os.path.lexists(target) and not force:
@@ -50,8 +50,10 @@ class DatasetWriter:
         self.writers = {table: self._open(table) for table in STREAMED}
         self.queue: queue.Queue[tuple[str, dict[str, Any], int] | None] = queue.Queue(_WAITING)
         self.failure: BaseException | None = None
-        self.thread = threading.Thread(target=self._work, name="ctreplay-writer", daemon=True)
-        self.thread.start()
+        self.thread: threading.Thread | None = None
+        if threaded:
+            self.thread = threading.Thread(target=self._work, name="ctreplay-writer", daemon=True)
+            self.thread.start()
 
     def _open(self, table: str) -> pq.ParquetWriter:
         schema = arrow_schema(table, self.metadata)
@@ -72,7 +74,10 @@ class DatasetWriter:
         """Queue a batch; a failure of the writing thread comes out here."""
         if self.failure is not None:
             raise self.failure
-        self.queue.put((table, columns, n))
+        if self.thread is None:
+            self._write(table, columns, n)
+        else:
+            self.queue.put((table, columns, n))
 
     def _work(self) -> None:
         while True:
@@ -94,8 +99,9 @@ class DatasetWriter:
 
     def drain(self) -> None:
         """Wait until everything queued is written; raises what went wrong."""
-        self.queue.put(None)
-        self.thread.join()
+        if self.thread is not None:
+            self.queue.put(None)
+            self.thread.join()
         if self.failure is not None:
             raise self.failure
         for writer in self.writers.values():
@@ -133,7 +139,7 @@ class DatasetWriter:
         """Stop writing and remove the temporary folder."""
         if self.failure is None:
             self.failure = RuntimeError("aborted")
-        if self.thread.is_alive():
+        if self.thread is not None and self.thread.is_alive():
             self.queue.put(None)
             self.thread.join()
         for writer in self.writers.values():
