@@ -52,12 +52,13 @@ def chart(results: dict[str, Any], name: str) -> str:
         middle = y + BAR / 2
         mine = tool.startswith("ctreplay")
         own = ' class="own"' if tool == "ctreplay" else ""
+        length = max(wall["median"] * scale, 2)
         end = LEFT + max(wall["max"] * scale, 2)
         ratio = None if tool == "ctreplay" else entry["ratio"]
         against = "" if ratio is None else f"{ratio:.0f} × ctreplay" if ratio >= 10 else f"{ratio:.2f} × ctreplay"
         out += [
             f'<text{own} x="{LEFT - 12}" y="{middle + 4.5:.1f}" text-anchor="end">{escape(tool)}</text>',
-            f'<rect class="{"mine" if mine else "bar"}" x="{LEFT}" y="{y}" width="{max(wall["median"] * scale, 2):.1f}" '
+            f'<rect class="{"mine" if mine else "bar"}" x="{LEFT}" y="{y}" width="{length:.1f}" '
             f'height="{BAR}" rx="2"/>',
             f'<line class="range" x1="{LEFT + wall["min"] * scale:.1f}" x2="{LEFT + wall["max"] * scale:.1f}" '
             f'y1="{middle}" y2="{middle}"/>',

@@ -52,7 +52,9 @@ def write(path: Path, frames: Iterable[Frame]) -> int:
             size = len(frame)
             if pcapng:
                 file.write(
-                    _block(6, struct.pack("<IIIII", 0, ts >> 32, ts & 0xFFFFFFFF, size, size) + frame + bytes(-size % 4))
+                    _block(
+                        6, struct.pack("<IIIII", 0, ts >> 32, ts & 0xFFFFFFFF, size, size) + frame + bytes(-size % 4)
+                    )
                 )
             else:
                 file.write(struct.pack("<IIII", ts // SECOND, ts % SECOND, size, size) + frame)

@@ -82,7 +82,9 @@ class Link:
             options = b"\x01\x01" + stamp
             window = 502
         offset = 5 + len(options) // 4 << 4
-        head = ports + struct.pack("!IIBBHHH", seq & 0xFFFFFFFF, ack & 0xFFFFFFFF, offset, flags, window, 0, 0) + options
+        head = (
+            ports + struct.pack("!IIBBHHH", seq & 0xFFFFFFFF, ack & 0xFFFFFFFF, offset, flags, window, 0, 0) + options
+        )
         return self.ip(src, dst, TCP, self.transport(src, dst, TCP, head, data, 16))
 
     def datagram(self, src: bytes, dst: bytes, ports: bytes, data: bytes) -> bytes:

@@ -86,12 +86,12 @@ def high_water(pid: int) -> int:
     return 0
 
 
-def run(argv: Sequence[str | os.PathLike[str]], folder: Path, limit: float = 3600, env: dict[str, str] | None = None) -> Usage:
+def run(argv: Sequence[str | os.PathLike[str]], folder: Path, limit: float = 3600) -> Usage:
     """Run `argv` in `folder`, its standard output and error in files `stdout` and `stderr` there."""
     with (folder / "stdout").open("wb") as out, (folder / "stderr").open("wb") as err:
         began = time.perf_counter()
         child = subprocess.Popen(
-            argv, cwd=folder, stdin=subprocess.DEVNULL, stdout=out, stderr=err, start_new_session=True, env=env
+            argv, cwd=folder, stdin=subprocess.DEVNULL, stdout=out, stderr=err, start_new_session=True
         )
         sampler = Sampler(child.pid, limit)
         sampler.start()
@@ -140,7 +140,9 @@ def machine() -> dict[str, Any]:
 
 def machine_line(facts: dict[str, Any]) -> str:
     """One line for tables and charts."""
-    line = f"{facts['cpus']} CPUs ({facts['cpu']}), {facts['memory_gb']:g} GB, {facts['system']}, Python {facts['python']}"
+    line = (
+        f"{facts['cpus']} CPUs ({facts['cpu']}), {facts['memory_gb']:g} GB, {facts['system']}, Python {facts['python']}"
+    )
     if facts["load_at_start"] > 0.5:
         line += f"; BUSY: load average {facts['load_at_start']:g} at the start"
     return line

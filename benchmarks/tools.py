@@ -105,7 +105,7 @@ def peers(nfstream: Path) -> list[Tool]:
         Tool("nfpcapd", ("nfpcapd", "-r", IN, "-w", OUT), ("nfpcapd", "-V"), pipe=""),
         Tool("tcptrace", ("tcptrace", "-n", "-u", IN), ("tcptrace", "-v"), "args", unpacks=(".gz",), pipe="stdin"),
         Tool("NFStream", (str(nfstream), "-c", NFSTREAM, IN, f"{OUT}/flows.csv"),
-             (str(nfstream), "-c", "import importlib.metadata as m; print('nfstream', m.version('nfstream'))"), pipe=""),
+             (str(nfstream), "-c", "from importlib import metadata; print(metadata.version('nfstream'))"), pipe=""),
         Tool("tshark conv", ("tshark", "-n", "-r", IN, "-q", "-z", "conv,tcp", "-z", "conv,udp"), ("tshark", "-v"),
              unpacks=(".gz", ".zst")),
         Tool("gzip -dc", ("sh", "-c", "exec gzip -dc \"$0\" >/dev/null", IN), ("gzip", "--version"), only=".gz",

@@ -39,12 +39,16 @@ NAMES = (
     "mix", "flood", "elephant", "quarter", "pcapng", "gzip", "zstd", "ipv6", "vlan", "invalid", "fragments", "jumbo",
     "idle", "shuffled", "many", "rotated",
 )  # fmt: skip
-FILES = {"pcapng": "pcapng.pcapng", "gzip": "gzip.pcap.gz", "zstd": "zstd.pcap.zst", "many": "many", "rotated": "rotated"}
+FILES = {
+    "pcapng": "pcapng.pcapng",
+    "gzip": "gzip.pcap.gz",
+    "zstd": "zstd.pcap.zst",
+    "many": "many",
+    "rotated": "rotated",
+}
 
 
-def tcp_flow(
-    rng: random.Random, link: Link, payload: Payload, number: int, start: int, wrong: bool
-) -> Iterator[Frame]:
+def tcp_flow(rng: random.Random, link: Link, payload: Payload, number: int, start: int, wrong: bool) -> Iterator[Frame]:
     """Handshake, request and response bursts, close; `wrong` moves a third of the segments out of the window."""
     client = link.address(rng.randrange(1, 1 << 16))
     server = link.address((1 << 20) + rng.randrange(2000))
