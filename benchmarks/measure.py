@@ -101,7 +101,11 @@ def run(argv: Sequence[str | os.PathLike[str]], folder: Path, limit: float = 360
         sampler.join()
     child.returncode = os.waitstatus_to_exitcode(status)
     said = (folder / "stderr").read_text(errors="replace").strip().splitlines()
-    error = "" if child.returncode == 0 else (said or [f"exit code {child.returncode}"])[-1]
+    error = ""
+    if child.returncode < 0:
+        error = f"killed by {signal.Signals(-child.returncode).name}"
+    elif child.returncode:
+        error = (said or [f"exit code {child.returncode}"])[-1]
     if sampler.expired:
         error = f"stopped after {limit:g} s"
     return Usage(wall, used.ru_utime, used.ru_stime, sampler.peak, child.returncode, error)

@@ -123,7 +123,7 @@ def table(name: str, result: dict[str, Any]) -> str:
 
 def report(results: dict[str, Any]) -> str:
     """All results as Markdown."""
-    versions = ", ".join(f"{name} {number}" for name, number in results["versions"].items())
+    versions = ", ".join(f"{name} {number}" for name, number in results["versions"].items() if " --" not in name)
     parts = [
         "## Results",
         "",
@@ -151,7 +151,7 @@ def main() -> int:
     parser.add_argument("--nfstream", type=Path, default=BUILD / "nfstream/bin/python", help="Python that has NFStream")
     parser.add_argument("--work", type=Path, help="folder for the captures (default build/workloads)")
     parser.add_argument("-o", "--output", type=Path, default=BUILD / "benchmarks", help="folder for the results")
-    options = parser.parse_args()
+    options = parser.parse_intermixed_args()
     if options.quick:
         options.rounds = min(options.rounds, 3)
     options.scale = options.scale or (QUICK if options.quick else 1.0)

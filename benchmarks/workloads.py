@@ -286,7 +286,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("names", nargs="*", metavar="NAME")
     parser.add_argument("--scale", type=float, default=1.0, help="share of the full size")
-    options = parser.parse_args()
+    options = parser.parse_intermixed_args()
     for name in options.names or NAMES:
         packets = ensure(options.folder, [name], options.scale)[name]
         print(f"{name}: {packets:,} packets, {size(options.folder, name) / 1e6:,.1f} MB", flush=True)
