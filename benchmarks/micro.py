@@ -57,7 +57,7 @@ GUARDS = {
     "tcp established": 40.0,
     "tcp and udp flows": 30.0,
     "syn flood": 8.0,
-    "timers": 15.0,
+    "timers": 8.0,
     "row transition": 30.0,
     "row connection": 15.0,
     "row packet": 10.0,
