@@ -24,7 +24,8 @@ def open_captures(
     directory or pattern holds no capture; what is no capture inside a directory is listed in
     `CaptureSet.skipped`.
     """
-    from .inputs import Hasher, find_files
+    from .hashing import Hasher
+    from .inputs import find_files
     from .merge import CaptureSet
 
     captures: list[CaptureFacts] = []

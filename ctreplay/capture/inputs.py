@@ -24,7 +24,7 @@ from .streams import FileStream, PeekedStream, PipeStream, Stream, UnpackedStrea
 
 PROBE = 4096
 ENOUGH = 24
-HASH_PIECE = 1 << 22
+HASH_PIECE = 1 << 20
 
 OTHER_FORMATS: tuple[tuple[bytes, str], ...] = (
     (b"snoop\0\0\0", "a snoop capture; convert it with `editcap -F pcap`"),
@@ -116,6 +116,11 @@ class InputFile:
         finally:
             self._ready.set()
 
+    def settle(self, digest: str) -> None:
+        """Take the digest that another process computed."""
+        self._digest = digest
+        self._ready.set()
+
     def sha256(self, timeout: float | None = None) -> str | None:
         """Digest of the file as it is on disk (waits for it), of what was read so far for a pipe; None if
         unreadable.
@@ -128,25 +133,6 @@ class InputFile:
             self._hash = hashlib.sha256()
             self.work(lambda: False)
         return self._digest
-
-
-class Hasher:
-    """Hashes all files one after the other in a thread (hashing releases the GIL), or when asked for a digest."""
-
-    def __init__(self, inputs: Sequence[InputFile], background: bool = True) -> None:
-        self.inputs = [one for one in inputs if not one.is_pipe]
-        self.stopped = not background
-        if not background:
-            self._work()
-        elif self.inputs:
-            threading.Thread(target=self._work, name="ctreplay-sha256", daemon=True).start()
-
-    def _work(self) -> None:
-        for one in self.inputs:
-            one.work(lambda: self.stopped)
-
-    def stop(self) -> None:
-        self.stopped = True
 
 
 class CaptureFile:

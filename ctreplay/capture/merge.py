@@ -17,11 +17,12 @@ from .scan import scan
 
 if TYPE_CHECKING:
     from .facts import CaptureFacts
-    from .inputs import CaptureFile, Hasher, InputFile
+    from .hashing import Hasher
+    from .inputs import CaptureFile, InputFile
 
 LOOK = 1 << 22
 LOOKS = 1 << 26
-CHUNK = 1 << 20
+CHUNK = 1 << 18
 CHUNK_MIN = 1 << 15
 BUFFERS = 1 << 24
 HELD_FILES = 256

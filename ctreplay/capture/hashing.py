@@ -1,0 +1,87 @@
+"""SHA-256 of the inputs beside the replay: in a process of its own for large files, in a thread for small ones.
+
+A thread would ask for the interpreter lock after every piece, and the replay holds that lock for most of the time; in a
+process the pieces can be small enough for the processor's cache, too: together a quarter less time for large files.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .inputs import InputFile
+
+LARGE = 1 << 26
+
+# argv: files; a line with the digest (or nothing when unreadable) for each; ends early when the parent has gone
+_PROGRAM = """
+import hashlib, os, sys
+view = memoryview(bytearray(1 << 17))
+parent = os.getppid()
+for path in sys.argv[1:]:
+    digest = hashlib.sha256()
+    try:
+        with open(path, "rb", buffering=0) as file:
+            count = 0
+            while size := file.readinto(view):
+                digest.update(view[:size])
+                count += 1
+                if not count & 1023 and os.getppid() != parent:
+                    os._exit(1)
+        line = digest.hexdigest()
+    except OSError:
+        line = ""
+    print(line, flush=True)
+"""
+
+
+class Hasher:
+    """Gives every input its digest, the first one first; with `ahead` false only when it is asked for."""
+
+    def __init__(self, inputs: Sequence[InputFile], ahead: bool = True) -> None:
+        self.inputs = [one for one in inputs if not one.is_pipe]
+        self.stopped = not ahead
+        self.process: subprocess.Popen[str] | None = None
+        if not ahead:
+            for one in self.inputs:
+                one.work(lambda: True)
+        elif self.inputs:
+            if sum(one.size for one in self.inputs) >= LARGE:
+                self.process = self._start()
+            threading.Thread(target=self._work, name="ctreplay-sha256", daemon=True).start()
+
+    def _start(self) -> subprocess.Popen[str] | None:
+        paths = [one.absolute_path for one in self.inputs]
+        try:
+            return subprocess.Popen(
+                [sys.executable, "-I", "-S", "-c", _PROGRAM, *paths],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                text=True,
+                start_new_session=True,
+            )
+        except OSError:
+            # too many files for one command line, or no process to be had: the thread does it alone
+            return None
+
+    def _work(self) -> None:
+        lines = self.process.stdout if self.process is not None else None
+        for one in self.inputs:
+            digest = lines.readline().strip() if lines is not None else ""
+            if digest:
+                one.settle(digest)
+            else:
+                one.work(lambda: self.stopped)
+        if self.process is not None:
+            self.process.wait()
+
+    def stop(self) -> None:
+        """Give up what is not hashed yet; a digest that is asked for later is computed then."""
+        self.stopped = True
+        if self.process is not None:
+            self.process.kill()
