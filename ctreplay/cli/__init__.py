@@ -18,6 +18,7 @@ COMMANDS = (
     ("events", "conntrack, for any moment", "events"),
     ("stats", "conntrack, for any moment", "stats"),
     ("count", "conntrack, for any moment", "count"),
+    ("explain", "Why", "explain"),
     ("query", "Questions", "query"),
     ("queries", "Questions", "queries"),
     ("schema", "Questions", "schema"),

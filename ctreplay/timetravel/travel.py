@@ -108,12 +108,14 @@ class Travel:
         if moment >= self.first_ts:
             self.engine.tracker.advance(moment)
 
-    def to_packet(self, number: int) -> None:
-        """Go to the moment after packet `number` was processed. Raises NoSuchPacket."""
+    def to_packet(self, number: int, asked: int = 0) -> None:
+        """Go to the moment after packet `number` was processed. Raises NoSuchPacket (about `asked`, if given)."""
         while self.packets < number:
             wanted = min(number - self.packets, _SLICE)
             if self._run(wanted) < wanted:
-                raise NoSuchPacket(f"there is no packet {number:,}: {self.origin.name} holds {self.packets:,} packets")
+                raise NoSuchPacket(
+                    f"there is no packet {asked or number:,}: {self.origin.name} holds {self.packets:,} packets"
+                )
 
     def describe(self) -> str:
         """When and where the clock stands."""

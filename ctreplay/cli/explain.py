@@ -1,0 +1,133 @@
+"""`ctreplay explain`: why a packet got its verdict, how a connection lived, or what would be worth asking."""
+
+from __future__ import annotations
+
+import json as jsons
+import os
+import shlex
+import shutil
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ctreplay.cli.common import fail
+from ctreplay.cli.origin import Captures, Helpers, Json, SysctlFile, Sysctls, journey, open_origin
+
+if TYPE_CHECKING:
+    from ctreplay.explain.find import Wanted
+    from ctreplay.explain.observe import Tuple
+    from ctreplay.timetravel.origin import Origin
+
+Words = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="DATASET|CAPTURE [CONN]",
+        help="CONN: a conn_id, or ends such as `tcp 10.0.0.1:1234 10.0.0.2:80`; without it, what is worth explaining.",
+    ),
+]
+Number = Annotated[int | None, typer.Option("--packet", metavar="N", min=1, help="Why packet N got its verdict.")]
+Everything = Annotated[bool, typer.Option("--all", help="Every packet of the connection, nothing folded.")]
+_MOST_LISTED = 20
+
+
+def explain(
+    words: Words,
+    packet: Number = None,
+    everything: Everything = False,
+    json: Json = False,
+    sysctl: Sysctls = None,
+    sysctl_file: SysctlFile = None,
+    capture: Captures = None,
+    helper: Helpers = None,
+) -> None:
+    """Why a packet got its verdict (--packet N), or the life of a connection."""
+    source, *conn = words
+    origin = open_origin([source], sysctl, sysctl_file, capture, helper)
+    if packet is not None:
+        if conn:
+            fail("either --packet N or a connection, not both")
+        from ctreplay.explain.packet import explain_packet
+
+        write(explain_packet(journey, origin, packet), "packet", json)
+    elif conn:
+        life(origin, source, conn, everything, json)
+    else:
+        from ctreplay.explain.worth import worth_explaining
+
+        write(worth_explaining(journey, origin, source), "worth", json)
+
+
+def life(origin: Origin, source: str, conn: list[str], everything: bool, json: bool) -> None:
+    """The connection that the words name, or the choice of them."""
+    from ctreplay.explain.connection import explain_connection
+    from ctreplay.explain.find import ConnError, parse
+
+    try:
+        wanted = parse(conn)
+    except ConnError as exc:
+        fail(str(exc))
+    if isinstance(wanted, int):
+        one, conn_id = of_number(origin, wanted)
+    else:
+        one, conn_id = of_ends(origin, source, conn, wanted), None
+    write(explain_connection(journey, origin, one, conn_id, everything), "connection", json)
+
+
+def of_number(origin: Origin, conn_id: int) -> tuple[Tuple, int | None]:
+    """The tuple of an entry by its number, which is that of the packet that created it."""
+    from ctreplay.explain.packet import only
+
+    if conn_id < 1:
+        fail("conn_id 0: entries are numbered by the packet that created them, from 1")
+    last = only(journey, origin, conn_id)
+    assert last.step is not None
+    if last.entry_tuple is None or last.step.conn_id is None:
+        fail(f"packet {conn_id} has no entry; why: --packet {conn_id}")
+    if last.step.conn_id != conn_id:
+        fail(f"there is no entry {conn_id}: packet {conn_id} belongs to entry {last.step.conn_id}")
+    return last.entry_tuple, conn_id
+
+
+def of_ends(origin: Origin, source: str, conn: list[str], wanted: Wanted) -> Tuple:
+    """The one tuple between these ends; several are listed, with the commands."""
+    from ctreplay.engine import PACKETS_ALL
+    from ctreplay.explain.find import Candidates
+    from ctreplay.timetravel.instant import END
+    from ctreplay.tracker import codes
+
+    def work(travel: Any) -> Candidates:
+        travel.to(END)
+        sink: Candidates = travel.engine.sink
+        return sink
+
+    sink = journey(origin, work, sink=lambda: Candidates(wanted), level=PACKETS_ALL)
+    found = sorted(sink.found.values(), key=lambda one: one.first)
+    if not found:
+        fail(f"no packet between these ends: {' '.join(conn)}")
+    if len(found) == 1:
+        return found[0].one
+    from ctreplay.explain.screen import endpoint
+
+    lines = [f"{len(found)}{'+' if sink.more else ''} connections match; explain one of them:"]
+    for one in found[:_MOST_LISTED]:
+        name = codes.PROTOCOLS.get(one.one.proto, str(one.one.proto))
+        ends = (endpoint(one.one.source(), one.one.sport), endpoint(one.one.destination(), one.one.dport))
+        count = f"{one.packets} packets" + (f", {one.invalid} without an entry" if one.invalid else "")
+        lines.append(f"  ctreplay explain {shlex.quote(source)} {name} {ends[0]} {ends[1]}   # {count}")
+    if len(found) > _MOST_LISTED:
+        lines.append(f"  … and {len(found) - _MOST_LISTED} more")
+    fail("\n".join(lines))
+
+
+def write(found: dict[str, Any], kind: str, json: bool) -> None:
+    """On stdout."""
+    if json:
+        sys.stdout.write(jsons.dumps(found, ensure_ascii=False) + "\n")
+        return
+    from ctreplay.explain import screen, worth
+
+    colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+    page = screen.Page(shutil.get_terminal_size((80, 24)).columns, colour)
+    pages = {"packet": screen.packet_page, "connection": screen.connection_page, "worth": worth.worth_page}
+    sys.stdout.writelines(line + "\n" for line in pages[kind](found, page))

@@ -1,0 +1,40 @@
+"""Display filters that show in Wireshark what an answer is about."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+_MOST = 40
+
+
+def conversation(family: int, proto: int, src: str, dst: str, sport: int, dport: int) -> str:
+    """All packets of a tuple, in both directions; ICMP: by identifier."""
+    ip = "ip" if family == 4 else "ipv6"
+    parts = [f"{ip}.addr == {src}"] + ([f"{ip}.addr == {dst}"] if dst != src else [])
+    if proto in (6, 17, 132):
+        name = {6: "tcp", 17: "udp", 132: "sctp"}[proto]
+        ports = [sport] if sport == dport else [sport, dport]
+        parts += [f"{name}.port == {port}" for port in ports]
+    elif proto == 1:
+        parts.append(f"icmp.ident == {sport}")
+    elif proto == 58:
+        parts.append(f"icmpv6.echo.identifier == {sport}")
+    elif proto == 136:
+        parts.append("udplite")
+    elif family == 4:
+        parts.append(f"ip.proto == {proto}")
+    else:
+        parts.append(f"ipv6.nxt == {proto}")
+    return " && ".join(parts)
+
+
+def frames(numbers: Sequence[int]) -> str:
+    """Some frames of one file by their numbers; runs are written as ranges."""
+    runs: list[list[int]] = []
+    for number in sorted(set(numbers)):
+        if runs and number == runs[-1][1] + 1:
+            runs[-1][1] = number
+        else:
+            runs.append([number, number])
+    words = [str(a) if a == b else f"{a}..{b}" for a, b in runs[:_MOST]]
+    return "frame.number in {" + ", ".join(words) + "}"

@@ -1,0 +1,3 @@
+from tests.text.conftest import run
+
+__all__ = ["run"]

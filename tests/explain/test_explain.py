@@ -1,0 +1,207 @@
+"""`ctreplay explain`: its numbers against replays, its pages against the width of a terminal."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from ctreplay import reasons
+from ctreplay.explain.find import ConnError, Wanted, parse
+from tests.kernel.packets import load
+from tests.kernel.record import scenarios
+from tests.traffic import pcap
+
+SAMPLES = Path(__file__).resolve().parents[2] / "sample_pcaps"
+Run = Callable[..., tuple[int, str, str]]
+
+
+def answer(run: Run, *arguments: object) -> dict[str, Any]:
+    code, out, err = run("explain", *arguments, "--json")
+    assert code == 0, err
+    found: dict[str, Any] = json.loads(out)
+    return found
+
+
+def notable(capture: Path, folder: Path, run: Run, *more: object) -> list[tuple[Any, ...]]:
+    """packet, reason, ctstate, margin of the packets that have a reason."""
+    target = folder / f"{capture.name}.ctreplay"
+    assert run(capture, "-o", target, "-q", "--packets", "all", *more)[0] == 0
+    sql = f"SELECT packet, reason, ctstate, margin FROM '{target}/packets.parquet' WHERE reason IS NOT NULL ORDER BY 1"
+    return duckdb.sql(sql).fetchall()
+
+
+def test_window_verdicts(run: Run, tmp_path: Path) -> None:
+    """The bound that is missed is the one of the reason, by the dataset's margin, set by packets that say so."""
+    capture = SAMPLES / "invalid_window.pcap"
+    bounds = {
+        "tcp_seq_over_upper_bound": "seq at most",
+        "tcp_seq_beyond_window_edge": "seq at most",
+        "tcp_ack_over_upper_bound": "ack at most",
+        "tcp_seq_under_lower_bound": "end at least",
+        "tcp_ack_under_lower_bound": "ack at least",
+    }
+    seen = set()
+    for packet, reason, ctstate, margin in notable(capture, tmp_path, run):
+        if reason not in bounds:
+            continue
+        seen.add(reason)
+        found = answer(run, capture, "--packet", packet)
+        assert found["reason"] == reason and found["ctstate"] == ctstate
+        missed = [row for row in found["window_check"]["bounds"] if not row["ok"]]
+        assert missed[0]["bound"] == bounds[reason]
+        assert missed[0]["room"] == -margin == -found["window_check"]["margin"]
+        for row in found["window_check"]["bounds"]:
+            assert row["set_by"] and all(one["packet"] < packet for one in row["set_by"])
+            if row["bound"].endswith("at most"):
+                (setter,) = row["set_by"]
+                assert setter["to"] == row["value"]
+    assert len(seen) >= 3
+
+
+@pytest.mark.parametrize("name", ("nf_conntrack_tcp_be_liberal", "nf_conntrack_tcp_loose"))
+def test_what_if_is_a_replay(name: str, run: Run, tmp_path: Path) -> None:
+    for sample in ("invalid_window.pcap", "midstream.pcap"):
+        capture = SAMPLES / sample
+        first = notable(capture, tmp_path, run)
+        value = 0 if name.endswith("loose") else 1
+        other = {row[0]: row for row in notable(capture, tmp_path, run, "--force", "--sysctl", f"{name}={value}")}
+        for packet, *_ in first[:3]:
+            (one,) = [one for one in answer(run, capture, "--packet", packet)["what_if"] if one["sysctl"] == name]
+            assert one["value"] == value
+            assert one["reason"] == (other[packet][1] if packet in other else None)
+            assert one["verdict"].startswith(other[packet][2] if packet in other else ("NEW", "ESTABLISHED", "RELATED"))
+
+
+def test_every_reason_is_explained(run: Run, tmp_path: Path) -> None:
+    """The first packet of each reason that the kernel scenarios and samples have."""
+    met: set[str] = set()
+    captures: list[tuple[Path, list[str]]] = []
+    for folder in scenarios():
+        scenario = load(folder)
+        options = [word for key, value in scenario.sysctls.items() for word in ("--sysctl", f"{key}={value}")]
+        captures.append((pcap.write(tmp_path / f"{folder.name}.pcap", scenario.packets), options))
+    captures += [(SAMPLES / name, []) for name in ("ping_unreachable.pcap", "late_packets.pcap", "fragments.pcap")]
+    for capture, options in captures:
+        for packet, reason, _, _ in notable(capture, tmp_path, run, *options):
+            if reason in met:
+                continue
+            met.add(reason)
+            found = answer(run, capture, "--packet", packet, *options)
+            assert found["reason"] == reason
+            text = " ".join(found["explanation"])
+            assert len(text) > 40 and text.endswith("."), text
+            assert found["wireshark_frame"] == f"frame.number in {{{packet}}}"
+            code, out, _ = run("explain", capture, "--packet", packet, *options)
+            assert code == 0 and max(map(len, out.splitlines())) <= 80
+    assert len(met & set(reasons.NAMES)) >= 40, sorted(met)
+
+
+@pytest.mark.parametrize("columns", (80, 120))
+def test_ladders(columns: int, run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Every packet of the connection is on the ladder or counted in a fold, and no line is too long."""
+    monkeypatch.setenv("COLUMNS", str(columns))
+    for name in ("zero_window.pcap", "tuple_reuse.pcap", "idle_timeout.pcap", "sctp.pcap", "retransmissions.pcap"):
+        capture = SAMPLES / name
+        target = tmp_path / f"{name}.ctreplay"
+        assert run(capture, "-o", target, "-q", "--packets", "all")[0] == 0
+        entries = duckdb.sql(f"SELECT conn_id, end_reason FROM '{target}/connections.parquet' ORDER BY 1").fetchall()
+        for conn_id, end_reason in entries[:4]:
+            counts = []
+            for more in ([], ["--all"]):
+                found = answer(run, target, conn_id, *more)
+                (entry,) = found["entries"]
+                assert entry["conn_id"] == conn_id and entry["end_reason"] == end_reason
+                rungs = [item for item in found["ladder"] if item["kind"] == "packet"]
+                folds = [item for item in found["ladder"] if item["kind"] == "folded"]
+                counts.append(len(rungs) + sum(item["original"] + item["reply"] for item in folds))
+                if more:
+                    assert not folds
+                if not found["other_entries"]:
+                    assert counts[-1] == sum(found["packets"].values())
+                code, out, _ = run("explain", target, conn_id, *more)
+                assert code == 0 and "\x1b" not in out and max(map(len, out.splitlines())) <= columns
+            assert counts[0] == counts[1]
+
+
+def test_a_life_with_a_second_one(run: Run, tmp_path: Path) -> None:
+    """Closed, opened anew: each life by its number, both by the ends."""
+    capture = SAMPLES / "tuple_reuse.pcap"
+    target = tmp_path / "reuse.ctreplay"
+    assert run(capture, "-o", target, "-q")[0] == 0
+    rows = duckdb.sql(
+        f"SELECT t.conn_id, c.orig_sport, c.orig_dport, c.orig_src, c.orig_dst FROM '{target}/transitions.parquet' t "
+        f"JOIN '{target}/connections.parquet' c USING (conn_id) WHERE t.reason = 'reopened' AND t.event = 'DESTROY'"
+    ).fetchall()
+    assert rows
+    conn_id, sport, dport, src, dst = rows[0]
+    by_number = answer(run, target, conn_id)
+    assert [one["conn_id"] for one in by_number["entries"]] == [conn_id] and by_number["other_entries"]
+    by_ends = answer(run, target, "tcp", f"{src}:{sport}", f"{dst}:{dport}")
+    assert len(by_ends["entries"]) == 1 + len(by_number["other_entries"])
+
+
+def test_connection_that_never_was(run: Run) -> None:
+    code, out, _ = run("explain", SAMPLES / "midstream.pcap", "198.51.100.20:8004->10.1.0.10:61004")
+    assert code == 0 and "no entry was ever made for it" in out and "INVALID: tcp_not_opening" in out
+
+
+def test_questions_without_answer(run: Run) -> None:
+    capture = SAMPLES / "midstream.pcap"
+    for arguments, words in (
+        (["--packet", "100000"], "there is no packet 100,000"),
+        (["29"], "has no entry; why: --packet 29"),
+        (["tcp", "192.0.2.1", "192.0.2.2"], "no packet between these ends"),
+        (["nonsense"], "is no end of a connection"),
+        (["2001:db8::1:99999:80:x"], "[2001:db8::1]:80"),
+        (["10.1.0.10"], "connections match; explain one of them"),
+        (["5", "--packet", "5"], "not both"),
+    ):
+        code, out, err = run("explain", capture, *arguments)
+        assert code == 2 and words in err and not out
+
+
+def test_worth_explaining(run: Run) -> None:
+    """Every command that it proposes works."""
+    found = answer(run, SAMPLES / "invalid_window.pcap")
+    assert found["packets"] and found["connections"]
+    for one in found["packets"] + found["connections"][:2]:
+        program, command, *arguments = one["command"].split()
+        assert (program, command) == ("ctreplay", "explain")
+        assert run(command, *arguments)[0] == 0
+
+
+def test_hostile_file_name(run: Run, tmp_path: Path) -> None:
+    capture = tmp_path / "a\x1b[31m'b\n.pcap"
+    capture.write_bytes((SAMPLES / "midstream.pcap").read_bytes())
+    code, out, err = run("explain", capture)
+    assert code == 0 and "\x1b" not in out + err
+
+
+@pytest.mark.parametrize(
+    "text",
+    (
+        "tcp 10.0.0.1:1234 10.0.0.2:80",
+        "10.0.0.1:1234->10.0.0.2:80",
+        "10.0.0.1:1234 -> 10.0.0.2:80",
+        "10.0.0.1.1234 > 10.0.0.2.80",
+        "tcp 6 99 CLOSE src=10.0.0.1 dst=10.0.0.2 sport=1234 dport=80 src=10.0.0.2 dst=10.0.0.1 sport=80 dport=1234",
+    ),
+)
+def test_ends(text: str) -> None:
+    found = parse(text.split())
+    assert isinstance(found, Wanted) and found.proto in (6, None)
+    assert [end[2] for end in found.ends] == [1234, 80]
+    assert [end[1] & 0xFFFFFFFF for end in found.ends] == [0x0A000001, 0x0A000002]
+
+
+def test_ends_ipv6() -> None:
+    found = parse(["udp", "[2001:db8::1]:53", "2001:db8::2"])
+    assert isinstance(found, Wanted)
+    assert [end[2] for end in found.ends] == [53, None] and found.ends[0][0] == 0x20010DB8 << 32
+    with pytest.raises(ConnError):
+        parse(["10.0.0.1:70000", "10.0.0.2"])

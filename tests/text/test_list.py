@@ -1,0 +1,256 @@
+"""`list`, `events`, `count`, `stats`: instants, filters, origins; no kernel needed."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from ctreplay.timetravel.instant import Instant, InstantError, parse, show
+from tests.text.traffic import packets
+from tests.traffic import pcap
+
+SAMPLES = Path(__file__).resolve().parents[2] / "sample_pcaps"
+Run = Callable[..., tuple[int, str, str]]
+START = 1_700_000_000_123_456_789
+
+
+@pytest.fixture
+def mix(tmp_path: Path) -> Path:
+    """The packet mix, 10 ms apart."""
+    return pcap.write(tmp_path / "mix.pcap", [(START + n * 10**7, data) for n, data in enumerate(packets())])
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "value"),
+    (
+        ("end", "end", 0),
+        ("packet:4711", "packet", 4711),
+        ("+12.5s", "offset", 12_500_000_000),
+        ("+12.5", "offset", 12_500_000_000),
+        ("+250ms", "offset", 250_000_000),
+        ("+1h30m", "offset", 5400 * 10**9),
+        ("+0.000000001s", "offset", 1),
+        ("1700000000", "ts", 1_700_000_000 * 10**9),
+        ("1700000000.123456789", "ts", 1_700_000_000_123_456_789),
+        ("1700000000123456789", "ts", 1_700_000_000_123_456_789),
+        ("1700000000123ms", "ts", 1_700_000_000_123_000_000),
+        ("2023-11-14T22:13:20Z", "ts", 1_700_000_000 * 10**9),
+        ("2023-11-14 22:13:20.123456789", "ts", 1_700_000_000_123_456_789),
+        ("2023-11-15T00:13:20+02:00", "ts", 1_700_000_000 * 10**9),
+        ("2023-11-14", "ts", 1_699_920_000 * 10**9),
+        ("22:13:20.5", "clock", 80_000_500_000_000),
+    ),
+)
+def test_instants(text: str, kind: str, value: int) -> None:
+    assert parse(text) == Instant(kind, value)
+
+
+@pytest.mark.parametrize(
+    "text", ("", "soon", "+", "+5x", "packet:0", "packet:#3", "2023-13-01", "25:00", "1e9", "-5s", "9" * 30)
+)
+def test_no_instants(text: str) -> None:
+    with pytest.raises(InstantError):
+        parse(text)
+
+
+def test_instants_are_shown_as_they_are_read() -> None:
+    for ts in (START, 0, 1_700_000_000 * 10**9, START // 1000 * 1000):
+        assert parse(show(ts)).value == ts
+
+
+def test_clock_of_the_first_day(mix: Path, run: Run) -> None:
+    _, by_clock, _ = run("list", mix, "--at", "22:13:20.5")
+    _, by_date, _ = run("list", mix, "--at", "2023-11-14T22:13:20.5Z")
+    assert by_clock == by_date and by_clock
+
+
+def test_moments_around_the_capture(mix: Path, run: Run) -> None:
+    assert run("count", mix, "--at", "2000-01-01")[1] == "0\n"
+    assert run("count", mix, "--at", START - 1)[1] == "0\n"
+    assert run("count", mix, "--at", START)[1] == run("count", mix, "--at", "packet:1")[1] == "1\n"
+    assert run("count", mix, "--at", "+3650d")[1] == "0\n"
+    assert int(run("count", mix)[1]) > 20
+    assert run("count", mix, "--json")[1].startswith('{"entries": ')
+
+
+def test_equals_the_rows(run: Run, tmp_path: Path) -> None:
+    """At random instants the list is what the dataset's packets and transitions say."""
+    chance = random.Random(4)
+    for name in ("sip_call.pcap", "idle_close_peaks.pcap", "sctp.pcap"):
+        target = tmp_path / f"{name}.ctreplay"
+        assert run(SAMPLES / name, "-o", target, "-q", "--packets", "all")[0] == 0
+        db = duckdb.connect()
+        for table in ("packets", "transitions"):
+            db.execute(f"CREATE TABLE {table} AS SELECT *, epoch_ns(ts) AS t FROM '{target}/{table}.parquet'")
+        first, last = db.execute("SELECT min(t), max(t) FROM packets").fetchall()[0]
+        for _ in range(8):
+            moment = chance.randint(first, last)
+            wanted = db.execute(
+                "WITH e AS (SELECT conn_id, last(event ORDER BY transition_id) AS event FROM transitions WHERE t <= $1 "
+                "GROUP BY 1), p AS (SELECT conn_id, max(packet) FILTER (refreshed) AS packet FROM packets "
+                "WHERE t <= $1 GROUP BY 1) SELECT e.conn_id, timeout_s * 1000000000 + t - $1 FROM e JOIN p USING "
+                "(conn_id) JOIN packets USING (packet) WHERE event <> 'DESTROY' ORDER BY 1",
+                [moment],
+            ).fetchall()
+            shown = json.loads(run("list", target, "--at", f"{moment}ns", "--json")[1])
+            assert [(one["conn_id"], one["timeout_s"]) for one in shown] == [(c, left // 10**9) for c, left in wanted]
+
+
+def test_filters(mix: Path, run: Run) -> None:
+    everything = json.loads(run("list", mix, "--json")[1])
+
+    def ids(*arguments: str) -> list[int]:
+        code, out, err = run("list", mix, "--json", *arguments)
+        assert code == 0, err
+        return [one["conn_id"] for one in json.loads(out)]
+
+    def where(test: Callable[[dict[str, object]], bool]) -> list[int]:
+        return [one["conn_id"] for one in everything if test(one)]
+
+    assert ids("-p", "tcp,sctp") == where(lambda f: f["proto"] in ("tcp", "sctp"))
+    assert ids("-p", "132") == where(lambda f: f["proto"] == "sctp")
+    assert ids("-f", "ipv6") == where(lambda f: f["family"] == "ipv6")
+    assert ids("-s", "10.0.0.0/8") == where(lambda f: f["family"] == "ipv4")
+    assert ids("-d", "fd00:b::/32") == where(lambda f: f["family"] == "ipv6")
+    assert ids("-s", "fd00:a:0::2") == where(lambda f: f["family"] == "ipv6")
+    assert ids("--sport", "3000-3003") == where(lambda f: f.get("orig_sport", 0) in range(3000, 3004))
+    assert ids("--port", "53,80") == where(lambda f: f.get("orig_dport") in (53, 80))
+    assert ids("--dport", "http") == where(lambda f: f.get("orig_dport") == 80)
+    assert ids("--state", "time_wait,SYN_SENT") == where(lambda f: f.get("state") in ("TIME_WAIT", "SYN_SENT"))
+    assert ids("-u", "ASSURED") == where(lambda f: bool(f["assured"]))
+    assert ids("-u", "UNREPLIED") == where(lambda f: not f["seen_reply"])
+    assert ids("--host", "10.9.1.2", "-p", "udp") == where(lambda f: f["proto"] == "udp" and f["family"] == "ipv4")
+    assert ids("-j") == [] and ids("-m", "0x1/0x1") == []
+    assert ids("-m", "0") == where(lambda f: True)
+    assert ids("--id", str(everything[3]["conn_id"])) == [everything[3]["conn_id"]]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    (
+        (["-p", "tpc"], "did you mean tcp?"),
+        (["-s", "10.0.0.300"], "neither an address nor a network"),
+        (["--sport", "70000"], "ports run from 0 to 65535"),
+        (["--sport", "9-1"], "ports run from 0 to 65535"),
+        (["--state", "ESTABLISED"], "did you mean ESTABLISHED?"),
+        (["-u", "ASURED"], "did you mean ASSURED?"),
+        (["-f", "ipx"], "write ipv4 or ipv6"),
+        (["-m", "red"], "MARK/MASK"),
+        (["--at", "noon"], "is no instant"),
+        (["-o", "xlm"], "did you mean xml?"),
+        (["--at", "packet:5000"], "there is no packet 5,000"),
+        (["--helper", "fpt"], "did you mean ftp?"),
+        (["--sysctl", "nf_conntrack_udp_timout=3"], "did you mean nf_conntrack_udp_timeout?"),
+        (["--diff", "+1s", "+0s"], "before the first"),
+    ),
+)
+def test_usage(arguments: list[str], words: str, mix: Path, run: Run) -> None:
+    code, out, err = run("list", mix, *arguments)
+    assert code == 2 and words in err and not out
+
+
+def test_capture_that_moved_or_changed(mix: Path, run: Run, tmp_path: Path) -> None:
+    target = tmp_path / "out" / "mix.ctreplay"
+    target.parent.mkdir()
+    assert run(mix, "-o", target, "-q")[0] == 0
+    _, lines, _ = run("list", target)
+    digest = json.loads((target / "run.json").read_text())["inputs"][0]["sha256"]
+    moved = tmp_path / "elsewhere.pcap"
+    mix.rename(moved)
+    code, out, err = run("list", target)
+    assert code == 2 and str(mix) in err and digest in err and "--capture" in err and not out
+    assert run("list", target, "--capture", moved)[1] == lines
+    # beside the dataset is near enough
+    shutil.copy(moved, target.parent / mix.name)
+    assert run("list", target)[1] == lines
+    data = bytearray(moved.read_bytes())
+    mix.write_bytes(data[:-1])
+    assert run("list", target)[1] == lines
+    (target.parent / mix.name).unlink()
+    code, out, err = run("list", target)
+    assert code == 2 and f"{len(data) - 1:,} bytes instead of {len(data):,}" in err and not out
+    data[-1] ^= 1
+    mix.write_bytes(data)
+    code, out, err = run("list", target)
+    assert code == 2 and f"instead of {digest}" in err and not out
+    # events and stats need no capture
+    mix.unlink()
+    assert run("events", target)[0] == 0 and run("stats", target)[0] == 0
+
+
+def test_pipe(mix: Path, run: Run, tmp_path: Path) -> None:
+    target = tmp_path / "pipe.ctreplay"
+    assert run("-", "-o", target, "-q", stdin=mix.read_bytes())[0] == 0
+    code, _, err = run("list", target)
+    assert code == 2 and "was read from a pipe" in err
+    assert run("list", target, "--capture", mix)[1] == run("list", mix)[1]
+    assert run("list", "-", stdin=mix.read_bytes())[1] == run("list", mix)[1]
+
+
+def test_out_of_order_damaged_and_empty(mix: Path, run: Run, tmp_path: Path) -> None:
+    rows = pcap.read(mix)
+    shuffled = rows[1:] + rows[:1]
+    other = pcap.write(tmp_path / "shuffled.pcap", shuffled)
+    for moment in ("end", "+300ms", "packet:17"):
+        assert run("list", other, "--at", moment)[1] == run("list", mix, "--at", moment)[1]
+    cut = tmp_path / "cut.pcap"
+    cut.write_bytes(mix.read_bytes()[:-5])
+    assert run("list", cut, "--at", "packet:50")[1] == run("list", mix, "--at", "packet:50")[1]
+    empty = pcap.write(tmp_path / "empty.pcap", [])
+    assert run("list", empty, "--at", "+1s")[:2] == (0, "")
+    assert run("list", tmp_path / "none.pcap")[0] == 2
+    two = [pcap.write(tmp_path / f"{n}.pcap", rows[n::2]) for n in (0, 1)]
+    assert run("list", *two, "--at", "+300ms")[1] == run("list", mix, "--at", "+300ms")[1]
+
+
+def test_diff(mix: Path, run: Run) -> None:
+    one, two = (json.loads(run("list", mix, "--json", "--at", t)[1]) for t in ("packet:20", "packet:40"))
+    found = json.loads(run("list", mix, "--json", "--diff", "packet:20", "packet:40")[1])
+    before, after = ({f["conn_id"] for f in flows} for flows in (one, two))
+    assert {f["conn_id"] for f in found if f["change"] == "came"} == after - before
+    assert {f["conn_id"] for f in found if f["change"] == "went"} == before - after
+    code, out, err = run("list", mix, "--diff", "packet:20", "+20m")
+    assert code == 0 and "timeout at" in out and out.count("\n- ") >= 5 and "went" in err
+
+
+def test_events_window_and_mask(mix: Path, run: Run) -> None:
+    lines = run("events", mix)[1].splitlines()
+    assert sum(line.startswith("    [NEW]") for line in lines) == len(run("events", mix, "-e", "NEW")[1].splitlines())
+    early = run("events", mix, "--to", "packet:30")[1].splitlines()
+    late = run("events", mix, "--from", "packet:31")[1].splitlines()
+    assert early + late == lines and early and late
+    for line in run("events", mix, "--json")[1].splitlines():
+        assert json.loads(line)["event"] in ("NEW", "UPDATE", "DESTROY")
+    assert run("events", mix, "-e", "OLD")[0] == 2
+
+
+def test_stats(mix: Path, run: Run, tmp_path: Path) -> None:
+    target = tmp_path / "mix.ctreplay"
+    assert run(mix, "-o", target, "-q")[0] == 0
+    assert run("stats", mix)[1] == run("stats", target)[1]
+    rows = {row["name"]: row["value"] for row in json.loads(run("stats", target, "--json")[1])}
+    assert rows["packets"] == len(packets())
+    words = run("stats", target, "--all")[1].split()
+    assert words[words.index("packets") + 1] == str(len(packets()))
+        "packets ", "packets  "
+    )
+
+
+def test_expectations(run: Run) -> None:
+    capture = SAMPLES / "ftp_passive.pcap"
+    shown = [
+        json.loads(run("list", capture, "expect", "--helper", "ftp", "--json", "--at", f"packet:{n}")[1])
+        for n in range(1, 31)
+    ]
+    assert any(shown) and not all(shown)
+    live = next(found for found in shown if found)
+    number = shown.index(live) + 1
+    code, out, err = run("list", capture, "expect", "--helper", "ftp", "--at", f"packet:{number}")
+    assert code == 0 and out.startswith("300 proto=6 src=") and out.endswith("class=0 helper=ftp\n")
+    assert "1 expectations have been shown" in err
