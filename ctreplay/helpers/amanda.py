@@ -11,7 +11,8 @@ _DIGITS = 5
 
 
 def ports(data: bytes) -> list[int]:
-    """Ports of the streams in the CONNECT line; a port that is 0 or too long ends the search."""
+    """Ports of the streams in the CONNECT line; a port of 0 ends the search, digits beyond the fifth
+    are not read."""
     start = data.find(b"CONNECT ")
     if start < 0:
         return []
@@ -26,10 +27,10 @@ def ports(data: bytes) -> list[int]:
             continue
         at += len(stream)
         end = at
-        while end < len(data) and end - at <= _DIGITS and 48 <= data[end] <= 57:
+        while end < len(data) and end - at < _DIGITS and 48 <= data[end] <= 57:
             end += 1
         port = int(data[at:end] or b"0") & 0xFFFF
-        if port == 0 or end - at > _DIGITS:
+        if port == 0:
             break
         found.append(port)
     return found
@@ -41,7 +42,9 @@ def packet(c: Control) -> bool:
         return True
     c.refresh(_MASTER_TIMEOUT)
     text = printable(c.data[max(0, c.data.find(b"CONNECT ")) :])
-    return all(c.expected(proto=_TCP, src=c.client, dst=c.server, dport=port, text=text) for port in ports(c.data))
+    # one that cannot be added drops the packet, but not the others
+    added = [c.expected(proto=_TCP, src=c.client, dst=c.server, dport=port, text=text) for port in ports(c.data)]
+    return all(added)
 
 
 AMANDA = Helper("amanda", packet, ((4, 180),))

@@ -38,11 +38,13 @@ class Extension:
     `helper` and `master_conn_id` are what the dataset shows: None for entries that are only observed.
     """
 
-    __slots__ = ("helper", "info", "kind", "master_conn_id")
+    __slots__ = ("gone", "helper", "info", "kind", "master_conn_id")
 
     def __init__(self) -> None:
         self.kind: Helper | None = None
         self.info: Any = None
+        # called when an entry without helper, but with a master, ends
+        self.gone: Callable[[Helpers, Extension], None] | None = None
         self.helper: str | None = None
         self.master_conn_id: int | None = None
 

@@ -143,11 +143,19 @@ def expect_tunnel(c: Control, s: Session, text: str) -> None:
         c.helpers.add_gre_keys(keys)
 
 
-def matched(helpers: Helpers, exp: Expectation, p: Packet, now: int) -> None:
+def matched(helpers: Helpers, exp: Expectation, child: Extension, p: Packet, now: int) -> None:
     """One direction opened the tunnel: the other need not be expected any more."""
+    child.info = exp.master.ext.info  # type: ignore[attr-defined]
+    child.gone = child_gone
     other = helpers.table.match(exp.family, _GRE, exp.zone, exp.dst, exp.dport, exp.src, exp.sport, any_state=True)
     if other is not None:
         helpers.table.remove(other, now, p.number, "removed")
+
+
+def child_gone(helpers: Helpers, child: Extension) -> None:
+    """The tunnel's entry was destroyed: the key map goes with it, though the control connection lives on."""
+    helpers.remove_gre_keys(child.info.keys)
+    child.info.keys = []
 
 
 def end_call(helpers: Helpers, master: Entry, s: Session, ts: int, packet: int, why: int) -> None:

@@ -86,7 +86,7 @@ class Helpers:
         if isinstance(exp.child, Helper):
             self.assign(e, exp.child, by_rule=False)
         if callable(exp.on_match):
-            exp.on_match(self, exp, p, now)
+            exp.on_match(self, exp, ext, p, now)
 
     def assign(self, e: Entry, kind: Helper, *, by_rule: bool) -> None:
         """Give a new entry its helper."""
@@ -173,7 +173,10 @@ class Helpers:
 
     def gone(self, e: Entry, ts: int, packet: int) -> int:
         """An entry with an extension was destroyed, or vanished before it was confirmed."""
-        kind = e.ext.kind  # type: ignore[attr-defined]
+        ext: Extension = e.ext  # type: ignore[assignment]
+        if ext.gone is not None:
+            ext.gone(self, ext)
+        kind = ext.kind
         if kind is not None:
             if kind.gone is not None:
                 kind.gone(self, e, ts, packet)

@@ -6,7 +6,7 @@ from ctreplay.helpers.control import Control, Helper
 
 _TCP = 6
 _REQUEST_BYTES = 8
-_REPLY_BYTES = 12
+_REPLY_BYTES = 8
 _NET_START = b"\x00\x00\x00\x07"
 
 

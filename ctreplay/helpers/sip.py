@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ctreplay.helpers import siptext
 from ctreplay.helpers.control import Control, Helper, printable
 from ctreplay.helpers.expectations import ADDED, ALREADY, INACTIVE, PERMANENT
-from ctreplay.helpers.siptext import Contacts, Found, Malformed
+from ctreplay.helpers.siptext import Contacts, Found
 
 _TCP = 6
 _UDP = 17
@@ -81,6 +81,9 @@ def message(c: Control, data: bytes) -> bool:
     if not isinstance(found, Found):
         return False
     cseq, _ = siptext.number(data, found.at)
+    if not cseq and data[found.at] != 48:
+        # too large: it wrapped to 0
+        return False
     if response:
         after = data[found.end + 1 : found.end + 9].upper()
         method = next((m for m in methods if after.startswith(m.encode())), None)
@@ -152,7 +155,7 @@ def session(c: Control, data: bytes) -> bool:
         media = siptext.sdp(data, at, "media", family)
         if not isinstance(media, Found):
             return True
-        text = data[media.at : media.end].lower()
+        text = data[media.at : media.end]
         kind = next(((word, kind) for word, kind in _MEDIA if text.startswith(word)), None)
         if kind is None:
             at = media.end
@@ -180,8 +183,9 @@ def stream(c: Control, address: int, port: int, kind: int, text: str) -> bool:
     entry = c.entry
     known = c.helpers.table.match(entry.family, _UDP, entry.zone, c.peer, 0, address, port, any_state=True)
     if known is not None and known.master is not entry and known.kind == kind and known.helper == SIP.name:
-        # the same stream, announced over another connection
-        return True
+        # the same stream, announced over another connection; the helpers of UDP and of TCP do not know each other
+        if known.master.proto == entry.proto:
+            return True
     base = port & ~1
     fields = {"proto": _UDP, "src": c.peer, "dst": address, "kind": kind, "text": text, "any_master": True}
     first, rtp = c.expect(dport=base, **fields)  # type: ignore[arg-type]
@@ -226,8 +230,6 @@ def register(c: Control, data: bytes, cseq: int) -> bool:
     family = c.entry.family
     seconds: int | None = header_expiry(data, family)
     found = siptext.contact(data, Contacts(), family)
-    if isinstance(found, Malformed):
-        return False
     if found is None:
         return True
     place, address, port = found
@@ -260,8 +262,6 @@ def registered(c: Control, data: bytes, code: int, cseq: int) -> bool:
         walk = Contacts()
         while True:
             found = siptext.contact(data, walk, family)
-            if isinstance(found, Malformed):
-                return False
             if found is None:
                 break
             place, address, port = found

@@ -121,15 +121,13 @@ def skip_blank(data: bytes, at: int) -> int | None:
     return at if at < limit else None
 
 
-def seek(data: bytes, at: int, limit: int, needle: bytes, *, folded: bool = True) -> int | None:
-    """Where `needle` (lower case) stands in the rest of this header or, not `folded`, line."""
+def seek(data: bytes, at: int, limit: int, needle: bytes) -> int | None:
+    """Where `needle` (lower case) stands in the rest of this header."""
     limit -= len(needle)
     n = len(needle)
     while at < limit:
         c = data[at]
         if c == 13 or c == 10:
-            if not folded:
-                return None
             following = continued(data, at, limit)
             if following is None:
                 return None
@@ -261,8 +259,8 @@ class Contacts:
     inside: bool = False
 
 
-def contact(data: bytes, walk: Contacts, family: int) -> tuple[Found, int, int] | Malformed | None:
-    """The next contact: its place, address and port."""
+def contact(data: bytes, walk: Contacts, family: int) -> tuple[Found, int, int] | None:
+    """The next contact: its place, address and port; one with a port below 1024 or above 65535 ends the walk."""
     at = walk.at
     found: Found | Malformed | None
     if walk.inside:
@@ -287,13 +285,13 @@ def contact(data: bytes, walk: Contacts, family: int) -> tuple[Found, int, int] 
     assert isinstance(found, Found)
     got = host(data, found.at, found.end, family)
     if got is None:
-        return Malformed(found.at)
+        return None
     key, end = got
     port = SIP_PORT
     if data[end : end + 1] == b":":
         port, end = number(data, end + 1)
         if not _FIRST_PORT <= port <= _LAST_PORT:
-            return Malformed(found.at)
+            return None
     walk.at = end
     return found, key, port
 
@@ -310,6 +308,7 @@ SDP = {"version": b"v=", "connection": b"c=", "media": b"m="}
 
 def sdp(data: bytes, at: int, name: str, family: int, until: str | None = None) -> Found | Malformed | None:
     """The next SDP line of this type behind `at`, before the next one of type `until`."""
+    n = len(data)
     for start in line_starts(data, at):
         kind = data[start : start + 2].lower()
         if until is not None and kind == SDP[until]:
@@ -325,8 +324,9 @@ def sdp(data: bytes, at: int, name: str, family: int, until: str | None = None) 
                 return Malformed(value)
             length = word + 1 + len(_DIGITS.match(data, value + word + 1)[0])  # type: ignore[index]
         else:
-            found_at = seek(data, value, len(data), b"in ip4 " if family == 4 else b"in ip6 ", folded=False)
-            if found_at is None:
+            line_end = _NEWLINE.search(data, value)
+            found_at = data.find(b"IN IP4 " if family == 4 else b"IN IP6 ", value, line_end.start() if line_end else n)
+            if found_at < 0:
                 return Malformed(value)
             value = found_at + 7
             got = ipv4(data, value, len(data)) if family == 4 else ipv6(data, value, len(data))
