@@ -182,10 +182,11 @@ def stream(c: Control, address: int, port: int, kind: int, text: str) -> bool:
         return True
     entry = c.entry
     known = c.helpers.table.match(entry.family, _UDP, entry.zone, c.peer, 0, address, port, any_state=True)
-    if known is not None and known.master is not entry and known.kind == kind and known.helper == SIP.name:
-        # the same stream, announced over another connection; the helpers of UDP and of TCP do not know each other
-        if known.master.proto == entry.proto:
-            return True
+    # the helpers of UDP and of TCP do not know each other
+    same_helper = known is not None and known.helper == SIP.name and known.master.proto == entry.proto
+    if known is not None and same_helper and known.master is not entry and known.kind == kind:
+        # the same stream, announced over another connection
+        return True
     base = port & ~1
     fields = {"proto": _UDP, "src": c.peer, "dst": address, "kind": kind, "text": text, "any_master": True}
     first, rtp = c.expect(dport=base, **fields)  # type: ignore[arg-type]

@@ -189,7 +189,7 @@ def host(data: bytes, at: int, limit: int, family: int) -> tuple[int, int] | Non
 
 
 def uri(data: bytes, at: int, limit: int, family: int) -> Found | None:
-    """address[:port] of a URI, behind `user@`."""
+    """address[:port] of a URI, behind `user@`; the port must be 1024 to 65535."""
     line_end = _NEWLINE.search(data, at, limit)
     sign = data.find(b"@", at, line_end.start() if line_end else limit)
     start = sign + 1 if sign >= 0 else at
@@ -198,7 +198,9 @@ def uri(data: bytes, at: int, limit: int, family: int) -> Found | None:
         return None
     end = got[1]
     if data[end : end + 1] == b":":
-        end = _DIGITS.match(data, end + 1, max(limit, end + 1)).end()  # type: ignore[union-attr]
+        port, end = number(data, end + 1)
+        if not _FIRST_PORT <= port <= _LAST_PORT:
+            return None
     return Found(start, end - start)
 
 
@@ -260,40 +262,39 @@ class Contacts:
 
 
 def contact(data: bytes, walk: Contacts, family: int) -> tuple[Found, int, int] | None:
-    """The next contact: its place, address and port; one with a port below 1024 or above 65535 ends the walk."""
-    at = walk.at
-    found: Found | Malformed | None
-    if walk.inside:
-        while True:
-            found = next_value(data, at, "contact", family)
-            if not isinstance(found, Malformed):
-                break
-            at += found.at
-        if found is None:
-            walk.inside = False
-    else:
-        found = None
-    while found is None:
-        found = header(data, at, "contact", family)
-        if found is None:
-            return None
-        if isinstance(found, Malformed):
-            at += found.at
-            found = None
-            continue
-        walk.inside = True
-    assert isinstance(found, Found)
-    got = host(data, found.at, found.end, family)
-    if got is None:
+    """The next contact: its place, address and port."""
+    found = next_contact(data, walk, family)
+    got = None if found is None else host(data, found.at, found.end, family)
+    if found is None or got is None:
         return None
     key, end = got
     port = SIP_PORT
     if data[end : end + 1] == b":":
         port, end = number(data, end + 1)
-        if not _FIRST_PORT <= port <= _LAST_PORT:
-            return None
     walk.at = end
     return found, key, port
+
+
+def next_contact(data: bytes, walk: Contacts, family: int) -> Found | None:
+    """Where the next readable contact stands, in the same header or in a later one."""
+    at = walk.at
+    found: Found | Malformed | None
+    while walk.inside:
+        found = next_value(data, at, "contact", family)
+        if isinstance(found, Found):
+            return found
+        if found is None:
+            walk.inside = False
+        else:
+            at += found.at
+    while True:
+        found = header(data, at, "contact", family)
+        if isinstance(found, Found):
+            walk.inside = True
+            return found
+        if found is None:
+            return None
+        at += found.at
 
 
 def parameter(data: bytes, at: int, name: bytes) -> int | None:

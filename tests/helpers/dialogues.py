@@ -392,6 +392,9 @@ def sip(t: Talk) -> Iterator[Step]:
                 extra = [f"{names[0]}: *"]
             if rng.random() < 0.1:
                 extra = ["Contact: <sip:u@10.9.9.9>,", f" <sip:u@{where}{port_text}>{parameter}"]
+            if rng.random() < 0.15:
+                joint = rng.choice((",", ", ", "\r\nContact: "))
+                extra = [f"Contact: <sip:u@{where}:80>{joint}{extra[-1].partition(': ')[2]}"]
             if rng.random() < 0.6:
                 extra.append(f"Expires: {seconds}")
             yield from t.say(0, message(0, "REGISTER sip:example.org SIP/2.0", "REGISTER", cseq, extra))
@@ -415,9 +418,8 @@ def sip(t: Talk) -> Iterator[Step]:
                 yield from t.child(1, t.proto, contact_port)
         elif what in ("invite", "answer", "other"):
             way = rng.randrange(2) if what != "answer" else rng.choice((1, 1, 0))
-            ports = [
-                rng.choice((rng.randrange(1024, 65536), 4000, 4001, 0, 80)) for _ in range(rng.choice((1, 1, 2, 4)))
-            ]
+            count = rng.choice((1, 1, 2, 4))
+            ports = [rng.choice((rng.randrange(1024, 65536), 4000, 4001, 0, 80)) for _ in range(count)]
             body = _sip_body(t, way, ports)
             extra = ["Content-Type: application/sdp"]
             if what == "answer":
