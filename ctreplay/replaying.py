@@ -29,6 +29,11 @@ _SLICE = 50_000
 Progress = Callable[[int, int | None, int], None]
 
 
+def text(path: str) -> str:
+    """A file name as text: bytes that are no UTF-8 become escapes."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
 def default_target(paths: Sequence[str | os.PathLike[str]]) -> Path:
     """`capture.ctreplay` beside the current folder's name of the first capture."""
     first = os.fspath(paths[0])
@@ -41,7 +46,7 @@ def default_target(paths: Sequence[str | os.PathLike[str]]) -> Path:
         if name.endswith(suffix):
             name = name.removesuffix(suffix)
             break
-    return Path(f"{name or 'captures'}.ctreplay")
+    return Path(text(f"{name or 'captures'}.ctreplay"))
 
 
 def replay_to(
@@ -111,7 +116,19 @@ def replay_to(
         engine.tracker.finish()
         journal.finish()
         sink.finish()
-        writer.drain()
+        # of the file as it is on disk; waits until it has been read once
+        inputs = [
+            {
+                "path": text(one.path),
+                "absolute_path": text(one.absolute_path),
+                "size": one.size,
+                "compression": one.compression,
+                "sha256": one.sha256(),
+            }
+            for one in captures.inputs
+        ]
+        hashes = [{"path": one["path"], "sha256": one["sha256"]} for one in inputs]
+        writer.drain({"ctreplay.inputs": json.dumps(hashes)})
         writer.small("stats", stats_rows(engine, total))
         facts = capture_rows(captures, engine)
         writer.small("captures", facts)
@@ -135,19 +152,10 @@ def replay_to(
             "first_ts_ns": min((ts for c in captures.captures if (ts := c.first_ts) is not None), default=None),
             "last_ts_ns": max((ts for c in captures.captures if (ts := c.last_ts) is not None), default=None),
             "rows": writer.rows,
-            "inputs": [
-                {
-                    "path": one.path,
-                    "absolute_path": one.absolute_path,
-                    "size": one.size,
-                    "compression": one.compression,
-                    "sha256": one.sha256(),
-                }
-                for one in captures.inputs
-            ],
+            "inputs": inputs,
             "damage": [
                 {
-                    "path": d.path,
+                    "path": text(d.path),
                     "frame": d.frame,
                     "offset": d.offset,
                     "what": d.what,
@@ -156,7 +164,7 @@ def replay_to(
                 }
                 for d in captures.damage
             ],
-            "skipped": [{"path": s.path, "why": s.why} for s in captures.skipped],
+            "skipped": [{"path": text(s.path), "why": s.why} for s in captures.skipped],
         }
         writer.commit(run)
         writer = None
@@ -225,11 +233,11 @@ def capture_rows(captures: Any, engine: Engine) -> list[dict[str, Any]]:
             for (capture, reason), count in sorted(quality.undecodable_counts.items())
             if capture == number
         }
-        damage = [str(d) for d in captures.damage if d.path == facts.path]
+        damage = [text(str(d)) for d in captures.damage if d.path == facts.path]
         found.append(
             {
                 "capture": number,
-                "path": facts.path,
+                "path": text(facts.path),
                 "format": f"{facts.format} {facts.version} {facts.byte_order}-endian",
                 "compression": facts.compression,
                 "interface": facts.interface_id,

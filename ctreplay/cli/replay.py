@@ -10,7 +10,7 @@ from typing import Any
 
 import typer
 
-from ctreplay.cli.common import EXIT_DAMAGED, EXIT_INTERRUPTED, Exit, complain, fail, note, read_sysctls
+from ctreplay.cli.common import EXIT_DAMAGED, EXIT_INTERRUPTED, Exit, complain, fail, note, printable, read_sysctls
 
 
 class Level(StrEnum):
@@ -66,16 +66,16 @@ def replay(
             progress=progress.update,
         )
     except (CaptureError, HelperError) as exc:
-        fail(str(exc))
+        fail(printable(exc))
     except DatasetExists:
-        fail(f"{target} exists already; --force replaces it, -o names another folder")
+        fail(f"{printable(target)} exists already; --force replaces it, -o names another folder")
     except KeyboardInterrupt:
         progress.close()
         complain(f"interrupted: {progress.packets:,} packets replayed so far were discarded, no dataset was written")
         raise Exit(EXIT_INTERRUPTED) from None
     except OSError as exc:
         progress.close()
-        fail(f"{exc.filename or target}: {exc.strerror or exc}; no dataset was written")
+        fail(printable(f"{exc.filename or target}: {exc.strerror or exc}; no dataset was written"))
     finally:
         progress.close()
     show(target, run, as_json=as_json, quiet=quiet)

@@ -97,14 +97,16 @@ class DatasetWriter:
         self.rows[table] += n
         self.writers[table].write_batch(batch)
 
-    def drain(self) -> None:
-        """Wait until everything queued is written; raises what went wrong."""
+    def drain(self, metadata: dict[str, str]) -> None:
+        """Wait until everything queued is written; raises what went wrong. `metadata` goes into every file too."""
         if self.thread is not None:
             self.queue.put(None)
             self.thread.join()
         if self.failure is not None:
             raise self.failure
+        self.metadata = self.metadata | metadata
         for writer in self.writers.values():
+            writer.add_key_value_metadata(metadata)
             writer.close()
 
     def small(self, table: str, rows: list[dict[str, Any]]) -> None:

@@ -1,0 +1,35 @@
+"""Runs the program as a person would, in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+SAMPLES = ROOT / "sample_pcaps"
+CODES = {0, 2, 3}
+
+
+def environment(**more: str) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "FORCE_COLOR", "COLUMNS")}
+    return kept | {"PYTHONPATH": str(ROOT), "COLUMNS": "120"} | more
+
+
+def command(*words: Any) -> list[str]:
+    return [sys.executable, "-m", "ctreplay", *map(str, words)]
+
+
+def run(*words: Any, cwd: Path | None = None, **more: Any) -> subprocess.CompletedProcess[str]:
+    """`ctreplay WORDS…`; standard output and error as text."""
+    env = environment(**more.pop("env", {}))
+    return subprocess.run(
+        command(*words), cwd=cwd, capture_output=True, text=True, env=env, timeout=60, check=False, **more
+    )
+
+
+def leftovers(folder: Path) -> list[str]:
+    """Everything in a folder that could be taken for a dataset or was left behind."""
+    return sorted(path.name for path in folder.iterdir())

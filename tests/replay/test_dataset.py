@@ -1,0 +1,241 @@
+"""The dataset: schema, metadata, levels, and that sums agree with each other."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import ctreplay
+from ctreplay.dataset import schema
+from ctreplay.replaying import replay_to
+from ctreplay.tracker import sysctl
+
+from .program import SAMPLES
+
+TS = "timestamp[ns]"
+# design section 6, to the letter; "dictionary" stands for dictionary-encoded text
+CONTRACT = {
+    "connections": """conn_id int64 community_id string family dictionary proto dictionary protonum uint8 zone uint16
+        orig_src dictionary orig_dst dictionary orig_sport uint16 orig_dport uint16 reply_src dictionary
+        reply_dst dictionary reply_sport uint16 reply_dport uint16 icmp_type uint8 icmp_code uint8 icmp_id uint16
+        orig_packets int64 orig_bytes int64 reply_packets int64 reply_bytes int64 first_ts TS last_ts TS end_ts TS
+        first_packet int64 last_packet int64 state dictionary status uint32 seen_reply bool assured bool expected bool
+        end_reason dictionary timeout_left_s int64 mark uint32 helper dictionary master_conn_id int64 midstream bool
+        orig_src_key fixed_size_binary[16] orig_dst_key fixed_size_binary[16]""",
+    "transitions": """transition_id int64 ts TS packet int64 conn_id int64 event dictionary direction dictionary
+        old_state dictionary new_state dictionary old_status uint32 new_status uint32 changes list timeout_s int64
+        reason dictionary""",
+    "packets": """packet int64 ts TS capture uint16 frame int64 offset int64 caplen int64 wirelen int64 conn_id int64
+        tuple_conn_id int64 direction dictionary ctstate dictionary reason dictionary state dictionary timeout_s int64
+        refreshed bool tcp_flags uint8 seq uint32 ack uint32""",
+    "occupancy": "ts TS entries int64 inserts int64 destroys int64 early_drops int64 full_drops int64 tcp int64",
+    "stats": "name string value int64 severity string description string",
+    "captures": """path string format string linktype int64 snaplen int64 packets int64 bytes int64 first_ts TS
+        last_ts TS reordered int64 truncated int64 kernel_drops int64""",
+    "expectations": "",
+}
+CONNTRACK_S = {
+    "found", "invalid", "insert", "insert_failed", "drop", "early_drop", "error", "search_restart", "clash_resolve",
+    "chaintoolong",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    target = tmp_path_factory.mktemp("dataset") / "out.ctreplay"
+    replay_to([SAMPLES / "ipv6_mixed.pcap", SAMPLES / "tftp.pcap.gz"], target, sysctls={}, packets="all")
+    return target
+
+
+def kind(field: pa.Field) -> str:
+    if pa.types.is_dictionary(field.type):
+        assert field.type.value_type == pa.string()
+        return "dictionary"
+    if pa.types.is_list(field.type):
+        return "list"
+    return str(field.type)
+
+
+@pytest.mark.parametrize("table", CONTRACT)
+def test_columns_and_types(dataset: Path, table: str) -> None:
+    found = pq.read_schema(dataset / f"{table}.parquet")
+    have = {field.name: kind(field) for field in found}
+    words = CONTRACT[table].replace("TS", TS).split()
+    for name, wanted in zip(words[::2], words[1::2], strict=True):
+        assert have[name] == wanted, name
+    assert [column.name for column in schema.TABLES[table]] == found.names
+
+
+@pytest.mark.parametrize("table", schema.TABLES)
+def test_metadata(dataset: Path, table: str) -> None:
+    """Documentation of every column; versions, sysctls and the inputs' SHA-256 of every file."""
+    found = pq.read_schema(dataset / f"{table}.parquet")
+    for field in found:
+        notes = {key.decode(): value.decode() for key, value in (field.metadata or {}).items()}
+        assert len(notes["doc"]) > 3, field.name
+    kept = pq.read_metadata(dataset / f"{table}.parquet").metadata
+    meta = {key.decode(): value.decode() for key, value in kept.items() if key.startswith(b"ctreplay")}
+    assert meta["ctreplay.schema_version"] == "1"
+    assert meta["ctreplay.engine_version"] == ctreplay.__version__
+    assert meta["ctreplay.kernel_model"] == "6.18"
+    assert json.loads(meta["ctreplay.sysctls"]) == sysctl.defaults()
+    hashes = json.loads(meta["ctreplay.inputs"])
+    assert [one["sha256"] for one in hashes] == [
+        hashlib.sha256((SAMPLES / name).read_bytes()).hexdigest() for name in ("ipv6_mixed.pcap", "tftp.pcap.gz")
+    ]
+
+
+def test_run_json(dataset: Path) -> None:
+    run = json.loads((dataset / "run.json").read_text())
+    assert run["complete"] is True and run["schema_version"] == 1 and run["packets_level"] == "all"
+    assert {"engine_version", "kernel_model", "compiled", "sysctls", "rows", "inputs", "damage"} <= set(run)
+    assert [len(one["sha256"]) for one in run["inputs"]] == [64, 64]
+    for table, count in run["rows"].items():
+        assert pq.read_metadata(dataset / f"{table}.parquet").num_rows == count
+    assert run["rows"]["packets"] == run["packets"]
+    assert {path.name for path in dataset.iterdir()} == {"run.json", *(f"{table}.parquet" for table in schema.TABLES)}
+
+
+def test_stats_hold_conntracks_counters(dataset: Path) -> None:
+    rows = {row["name"]: row for row in pq.read_table(dataset / "stats.parquet").to_pylist()}
+    assert set(rows) >= CONNTRACK_S and all(row["description"] for row in rows.values())
+    assert {row["severity"] for row in rows.values()} <= {"info", "data_loss", "error"}
+
+
+def test_rows_are_in_replay_order(dataset: Path) -> None:
+    for table, column in (("packets", "packet"), ("transitions", "transition_id"), ("occupancy", "ts")):
+        values = pq.read_table(dataset / f"{table}.parquet")[column].to_pylist()
+        assert values == sorted(values) and len(set(values)) == len(values)
+
+
+def check_sums(target: Path) -> None:
+    """What must hold of every dataset with all packets."""
+    db = duckdb.connect()
+    for table in CONTRACT:
+        db.execute(f"CREATE VIEW {table} AS FROM read_parquet('{target}/{table}.parquet')")
+
+    def value(sql: str) -> object:
+        row = db.execute(sql).fetchone()
+        assert row is not None
+        return row[0]
+
+    run = json.loads((target / "run.json").read_text())
+    assert value("SELECT count(*) FROM packets") == run["packets"]
+    assert value("SELECT coalesce(sum(packets), 0) FROM captures") == run["packets"]
+    assert value("SELECT count(*) FROM packets WHERE packet NOT BETWEEN 1 AND (SELECT count(*) FROM packets)") == 0
+    new = "SELECT count(*) FROM transitions WHERE event = 'NEW'"
+    gone = "SELECT count(*) FROM transitions WHERE event = 'DESTROY'"
+    live = "SELECT count(*) FROM connections WHERE end_reason = 'capture_end'"
+    assert value(f"SELECT ({new}) - ({gone}) - ({live})") == 0
+    assert value("SELECT count(*) FROM connections") == value(new)
+    assert value("SELECT coalesce(sum(inserts), 0) FROM occupancy") == value(new)
+    assert value("SELECT coalesce(sum(destroys), 0) FROM occupancy") == value(gone)
+    assert value("SELECT coalesce(last(entries ORDER BY ts), 0) FROM occupancy") == value(live)
+    assert value("SELECT count(*) FROM connections WHERE conn_id <> first_packet") == 0
+    assert value("SELECT count(DISTINCT conn_id) FROM connections") == value("SELECT count(*) FROM connections")
+    # the packet that a connection is named after opened it
+    named = "connections c LEFT JOIN packets p ON p.packet = c.conn_id"
+    assert value(f"SELECT count(*) FROM {named} WHERE p.conn_id IS DISTINCT FROM c.conn_id") == 0
+    assert value("SELECT count(*) FROM transitions WHERE event = 'NEW' AND packet <> conn_id") == 0
+    assert value("SELECT count(*) FROM packets WHERE conn_id NOT IN (SELECT conn_id FROM connections)") == 0
+    protos = "tcp + udp + icmp + icmpv6 + sctp + gre + udplite + other"
+    assert value(f"SELECT count(*) FROM occupancy WHERE {protos} <> entries") == 0
+    names = [row[0] for row in db.execute("DESCRIBE occupancy").fetchall()]
+    for proto in ("tcp", "sctp"):
+        states = " + ".join(name for name in names if name.startswith(f"{proto}_"))
+        assert value(f"SELECT count(*) FROM occupancy WHERE {states} <> {proto}") == 0
+    assert value("SELECT count(*) FROM occupancy WHERE least(" + ", ".join(names[1:]) + ") < 0") == 0
+    assert value("SELECT count(*) FROM occupancy WHERE peak < entries OR assured + unreplied > entries") == 0
+    assert value("SELECT coalesce(max(peak), 0) FROM occupancy") == run["peak_entries"]
+    assert value("SELECT sum(value) FROM stats WHERE name = 'packets'") == run["packets"]
+    invalid = value("SELECT count(*) FROM packets WHERE ctstate = 'INVALID'")
+    assert value("SELECT sum(value) FROM stats WHERE name IN ('invalid', 'error')") == invalid
+    # states of the live entries at the end, counted two ways
+    ends = db.execute(
+        "SELECT count(*) FILTER (proto = 'tcp'), count(*) FILTER (state = 'ESTABLISHED' AND proto = 'tcp'),"
+        " count(*) FILTER (assured), count(*) FILTER (NOT seen_reply)"
+        " FROM connections WHERE end_reason = 'capture_end'"
+    ).fetchone()
+    last = db.execute(
+        "SELECT tcp, tcp_established, assured, unreplied FROM occupancy ORDER BY ts DESC LIMIT 1"
+    ).fetchone()
+    assert last is None or last == ends
+    db.close()
+
+
+@pytest.mark.parametrize(
+    "path", sorted(p for p in SAMPLES.iterdir() if p.suffix in (".pcap", ".pcapng", ".zst")), ids=lambda p: p.name
+)
+def test_sums_of_every_sample(path: Path, tmp_path: Path) -> None:
+    replay_to([path], tmp_path / "out", sysctls={"nf_conntrack_max": 50} if "flood" in path.name else {}, packets="all")
+    check_sums(tmp_path / "out")
+
+
+def test_levels(tmp_path: Path) -> None:
+    path = SAMPLES / "invalid_window.pcap"
+    tables = {}
+    for level in ("all", "notable", "none"):
+        replay_to([path], tmp_path / level, sysctls={}, packets=level)
+        tables[level] = pq.read_table(tmp_path / level / "packets.parquet")
+        for table in ("connections", "transitions", "occupancy"):
+            assert pq.read_table(tmp_path / level / f"{table}.parquet") == pq.read_table(
+                tmp_path / "all" / f"{table}.parquet"
+            )
+    assert tables["none"].num_rows == 0
+    assert tables["none"].schema == tables["all"].schema
+    notable = tables["notable"].to_pylist()
+    assert 0 < len(notable) < tables["all"].num_rows
+    # every packet that is not accepted plainly, and no other
+    everything = tables["all"].to_pylist()
+    from ctreplay import reasons
+
+    classes = dict(zip(reasons.NAMES, reasons.CLASSES, strict=True))
+    wanted = [
+        row for row in everything
+        if row["ctstate"] not in ("NEW", "ESTABLISHED") or (row["reason"] and classes[row["reason"]] != "note")
+    ]  # fmt: skip
+    assert [row["packet"] for row in notable] == [row["packet"] for row in wanted if row["reason"] != "fragment"]
+
+
+def test_replay_is_the_same_again(tmp_path: Path) -> None:
+    """Whatever the seed of the hash: nothing in the tables depends on it."""
+    paths = [SAMPLES / "syn_flood.pcap", SAMPLES / "port_scan.pcap", SAMPLES / "fragments.pcap"]
+    for name in ("one", "two"):
+        replay_to(paths, tmp_path / name, sysctls={"nf_conntrack_max": 100}, packets="all")
+    for table in CONTRACT:
+        assert pq.read_table(tmp_path / "one" / f"{table}.parquet") == pq.read_table(
+            tmp_path / "two" / f"{table}.parquet"
+        )
+
+
+def test_one_capture_in_pieces(tmp_path: Path) -> None:
+    """The same frames in several files are the same connections, transitions and verdicts."""
+    from ctreplay.capture import open_captures
+    from ctreplay.capture.record import Record
+    from tests.traffic import generate, pcap
+
+    packets = generate(11, 600)
+    packets.sort(key=lambda row: row[0])
+    whole = pcap.write(tmp_path / "whole.pcap", packets)
+    pieces = [pcap.write(tmp_path / f"piece{n}.pcap", packets[n * 100 : n * 100 + 100]) for n in range(6)]
+    with open_captures(pieces) as source:
+        rec, count = Record(), 0
+        while source.advance(rec):
+            count += 1
+    assert count == 600
+    replay_to([whole], tmp_path / "one", sysctls={}, packets="all")
+    replay_to(pieces[::-1], tmp_path / "many", sysctls={}, packets="all")
+    for table in ("connections", "transitions", "occupancy", "expectations"):
+        assert pq.read_table(tmp_path / "one" / f"{table}.parquet") == pq.read_table(
+            tmp_path / "many" / f"{table}.parquet"
+        )
+    drop = ["capture", "frame", "offset"]
+    one, many = (pq.read_table(tmp_path / name / "packets.parquet").drop_columns(drop) for name in ("one", "many"))
+    assert one == many
+    check_sums(tmp_path / "many")

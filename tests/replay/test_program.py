@@ -1,0 +1,291 @@
+"""`ctreplay CAPTURE…` from outside: exit codes, messages, and never half a dataset."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.traffic import generate, pcap
+
+from .program import ROOT, SAMPLES, command, environment, leftovers, run
+
+SAMPLE = SAMPLES / "dns_lost_answer.pcap"
+FORBIDDEN = ("\x1b", "\x07", "\x9b", "\x85", "\u202e")
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A capture that takes a second or two."""
+    packets = sorted(generate(5, 4000), key=lambda row: row[0])
+    span = packets[-1][0] - packets[0][0] + 10**9
+    many = [(ts + n * span, data) for n in range(150) for ts, data in packets]
+    return pcap.write(tmp_path_factory.mktemp("large") / "large.pcap", many)
+
+
+def test_plain_run(tmp_path: Path) -> None:
+    done = run(SAMPLE, cwd=tmp_path)
+    assert done.returncode == 0 and leftovers(tmp_path) == ["dns_lost_answer.ctreplay"]
+    assert "\x1b" not in done.stdout + done.stderr, "no colours into a pipe"
+    assert len(done.stdout.splitlines()) <= 50 and max(map(len, done.stdout.splitlines())) <= 120
+
+
+def test_an_existing_dataset_stays(tmp_path: Path) -> None:
+    assert run(SAMPLE, "-o", tmp_path / "x", "-q").returncode == 0
+    before = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "x").iterdir()}
+    done = run(SAMPLE, "-o", tmp_path / "x")
+    assert done.returncode == 2 and "--force" in done.stderr and not done.stdout
+    assert {path.name: path.stat().st_mtime_ns for path in (tmp_path / "x").iterdir()} == before
+    done = run(SAMPLE, "-o", tmp_path / "x", "--force", "-q")
+    assert done.returncode == 0 and leftovers(tmp_path) == ["x"]
+    assert {path.name: path.stat().st_mtime_ns for path in (tmp_path / "x").iterdir()} != before
+
+
+@pytest.mark.parametrize("what", ["file", "link"])
+def test_force_replaces_whatever_is_there(tmp_path: Path, what: str) -> None:
+    target = tmp_path / "x"
+    (tmp_path / "kept").write_text("kept")
+    if what == "file":
+        target.write_text("not a dataset")
+    else:
+        target.symlink_to(tmp_path / "kept")
+    assert run(SAMPLE, "-o", target, "-q").returncode == 2
+    assert run(SAMPLE, "-o", target, "-q", "--force").returncode == 0
+    assert (target / "run.json").is_file() and (tmp_path / "kept").read_text() == "kept"
+    assert leftovers(tmp_path) == ["kept", "x"]
+
+
+def test_damage_and_strict(tmp_path: Path) -> None:
+    path = SAMPLES / "truncated.pcap"
+    done = run(path, "-o", tmp_path / "a")
+    assert done.returncode == 0 and "frame" in done.stderr and "offset" in done.stderr
+    done = run(path, "-o", tmp_path / "b", "--strict", "-q")
+    assert done.returncode == 3 and json.loads((tmp_path / "b" / "run.json").read_text())["complete"] is False
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(None, "does not exist"), (b"", ""), (b"hello, this is no capture at all", ""), (b"\xa1\xb2\xc3", "")],
+)
+def test_what_is_no_capture(tmp_path: Path, content: bytes | None, message: str) -> None:
+    path = tmp_path / "x.pcap"
+    if content is not None:
+        path.write_bytes(content)
+    done = run(path, cwd=tmp_path)
+    assert done.returncode == 2 and str(path) in done.stderr and message in done.stderr
+    assert "Traceback" not in done.stderr and not done.stdout
+    assert leftovers(tmp_path) == (["x.pcap"] if content is not None else [])
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--packets", "some", SAMPLE], ["--sysctl", "nf_conntrack_upd_timeout=1", SAMPLE], ["--sysctl", "x", SAMPLE],
+        ["--sysctl-file", "missing", SAMPLE], ["--unknown", SAMPLE], ["replay"], ["-o"],
+    ],
+)  # fmt: skip
+def test_usage(tmp_path: Path, words: list[str]) -> None:
+    done = run(*words, cwd=tmp_path)
+    assert done.returncode == 2 and done.stderr and "Traceback" not in done.stderr
+    assert leftovers(tmp_path) == []
+
+
+def test_sysctls_from_file_and_command_line(tmp_path: Path) -> None:
+    (tmp_path / "x.conf").write_text("net.netfilter.nf_conntrack_udp_timeout = 5\nnet.ipv4.ipfrag_time = 6\n")
+    done = run(
+        SAMPLE, "-o", tmp_path / "x", "-q", "--sysctl-file", tmp_path / "x.conf",
+        "--sysctl", "net.netfilter.nf_conntrack_udp_timeout=7",
+    )  # fmt: skip
+    assert done.returncode == 0
+    found = json.loads((tmp_path / "x" / "run.json").read_text())["sysctls_set"]
+    assert found == {"nf_conntrack_udp_timeout": 7, "ipfrag_time": 6}
+
+
+def test_json(tmp_path: Path) -> None:
+    done = run(SAMPLE, "-o", tmp_path / "x", "--json")
+    found = json.loads(done.stdout)
+    assert found["packets"] == json.loads((tmp_path / "x" / "run.json").read_text())["packets"]
+    assert done.returncode == 0 and done.stdout.count("\n") == 1
+
+
+def test_quiet(tmp_path: Path) -> None:
+    done = run(SAMPLE, "-o", tmp_path / "x", "-q")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_from_a_pipe(tmp_path: Path) -> None:
+    data = SAMPLE.read_bytes()
+    done = subprocess.run(
+        command("-", "-q", "--packets", "all"), input=data, cwd=tmp_path, env=environment(), capture_output=True,
+        timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0 and leftovers(tmp_path) == ["stdin.ctreplay"]
+    assert run(SAMPLE, "-q", "--packets", "all", cwd=tmp_path).returncode == 0
+    one, two = (json.loads((tmp_path / name / "run.json").read_text()) for name in leftovers(tmp_path))
+    assert one["rows"] == two["rows"] and one["inputs"][0]["sha256"] == two["inputs"][0]["sha256"]
+
+
+def test_a_reader_that_goes_away(tmp_path: Path) -> None:
+    done = subprocess.run(
+        ["bash", "-c", 'set -o pipefail; "$@" | head -c 1 >/dev/null', "bash", *command(SAMPLE, "-o", tmp_path / "x")],
+        env=environment(), capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert "Traceback" not in done.stderr and "BrokenPipe" not in done.stderr
+
+
+HOSTILE = [
+    "new\nline.pcap", "esc\x1b[31mred\x1b[0m.pcap", "quo'te\"s.pcap", "[bold red]markup[bold].pcap", "bell\x07.pcap",
+    "back\\slash.pcap", "csi\x9b2J.pcap", "right\u202eto-left.pcap", "percent %s {x}.pcap", "semi;colon $(x).pcap",
+]  # fmt: skip
+
+
+def harmless(shown: str, colour: bool = False) -> None:
+    assert "Traceback" not in shown
+    for bad in FORBIDDEN[1:] if colour else FORBIDDEN:
+        assert bad not in shown, ascii(bad)
+    assert "\x1b[31mred" not in shown
+    assert "new\nline" not in shown
+
+
+@pytest.mark.parametrize("colour", [False, True])
+def test_hostile_names(tmp_path: Path, colour: bool) -> None:
+    for name in HOSTILE:
+        (tmp_path / name).write_bytes((SAMPLES / "truncated.pcap").read_bytes())
+    paths = [tmp_path / name for name in HOSTILE]
+    env = {"FORCE_COLOR": "1", "TERM": "xterm"} if colour else {"NO_COLOR": "1", "TERM": "xterm"}
+    done = run(*paths, cwd=tmp_path, env=env)
+    assert done.returncode == 0 and (tmp_path / "new\nline.ctreplay").is_dir()
+    harmless(done.stdout + done.stderr, colour)
+    assert "markup[bold]" in done.stderr and "new\\nline" in done.stderr
+    done = run(*paths, cwd=tmp_path, env=env)
+    assert done.returncode == 2, "the dataset is there"
+    harmless(done.stdout + done.stderr, colour)
+    found = json.loads(run(*paths, "--json", "--force", cwd=tmp_path, env=env).stdout)
+    assert found["inputs"] == [str(path) for path in paths]
+
+
+@pytest.mark.parametrize("name", [HOSTILE[0], HOSTILE[1], HOSTILE[6]], ids=lambda name: ascii(name))  # noqa: PLW0108
+def test_hostile_names_that_are_missing(tmp_path: Path, name: str) -> None:
+    done = run(tmp_path / "no" / name)
+    assert done.returncode == 2
+    harmless(done.stdout + done.stderr)
+
+
+def test_a_name_that_is_no_text(tmp_path: Path) -> None:
+    path = os.fsencode(tmp_path) + b"/not\xff\xfeutf8.pcap"
+    Path(os.fsdecode(path)).write_bytes(SAMPLE.read_bytes())
+    for words in ([], ["--json", "--force"]):
+        done = subprocess.run(
+            [*map(os.fsencode, command()), path, *map(os.fsencode, words)], cwd=tmp_path, env=environment(),
+            capture_output=True, timeout=60, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0 and b"Traceback" not in done.stderr, done.stderr
+        done.stdout.decode("utf-8")
+    (folder,) = (p for p in tmp_path.iterdir() if p.is_dir())
+    json.loads((folder / "run.json").read_text(encoding="utf-8"))
+
+
+def interrupted(tmp_path: Path, large: Path, which: signal.Signals) -> subprocess.Popen[str]:
+    process = subprocess.Popen(
+        command(large, "-o", tmp_path / "out", "--packets", "all"), env=environment(), text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    deadline = time.monotonic() + 20
+    # it writes: the temporary folder is there and grows
+    while time.monotonic() < deadline and process.poll() is None:
+        written = sum(p.stat().st_size for folder in tmp_path.glob(".out.*.partial") for p in folder.iterdir())
+        if written > 100_000:
+            break
+        time.sleep(0.005)
+    process.send_signal(which)
+    return process
+
+
+def test_interrupted(tmp_path: Path, large: Path) -> None:
+    process = interrupted(tmp_path, large, signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 130, err
+    assert "interrupted" in err and "discarded" in err and "Traceback" not in err and not out
+    assert leftovers(tmp_path) == []
+
+
+def test_killed(tmp_path: Path, large: Path) -> None:
+    process = interrupted(tmp_path, large, signal.SIGKILL)
+    process.communicate(timeout=30)
+    assert process.returncode == -signal.SIGKILL
+    assert not (tmp_path / "out").exists()
+    assert all(name.startswith(".out.") and name.endswith(".partial") for name in leftovers(tmp_path))
+    for folder in tmp_path.glob(".out.*"):
+        assert not (folder / "run.json").exists()
+    done = run(SAMPLE, "-o", tmp_path / "out", "-q")
+    assert done.returncode == 0, "what a killed run left is no obstacle"
+
+
+@pytest.mark.parametrize("limit", [100, 5_000, 200_000])
+def test_no_room_left(tmp_path: Path, large: Path, limit: int) -> None:
+    """A file size limit stands for a full disk: the write fails, the message says so, nothing is left."""
+
+    def restrict() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
+    done = subprocess.run(
+        command(large, "-o", tmp_path / "out", "--packets", "all"), env=environment(), capture_output=True, text=True,
+        timeout=60, preexec_fn=restrict, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr and "too large" in done.stderr and "no dataset was written" in done.stderr
+    assert leftovers(tmp_path) == []
+
+
+def test_a_full_disk(tmp_path: Path, large: Path) -> None:
+    mount = tmp_path / "small"
+    mount.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", str(mount)], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip("needs the right to mount a small file system")
+    try:
+        done = run(large, "-o", mount / "out", "--packets", "all")
+        assert done.returncode == 2, done.stderr
+        assert "Traceback" not in done.stderr and "No space left on device" in done.stderr
+        assert leftovers(mount) == []
+    finally:
+        subprocess.run(["umount", str(mount)], check=True)
+
+
+@pytest.mark.parametrize("place", ["/proc/out", "{tmp}/file/out"])
+def test_no_place_for_a_dataset(tmp_path: Path, place: str) -> None:
+    (tmp_path / "file").write_text("")
+    done = run(SAMPLE, "-o", place.format(tmp=tmp_path))
+    assert done.returncode == 2 and done.stderr.startswith("ctreplay: ") and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("words", [["--help"], ["replay", "--help"], ["--version"]])
+def test_help_loads_nothing_heavy(words: list[str]) -> None:
+    code = (
+        "import sys; sys.argv = ['ctreplay', *sys.argv[1:]]\n"
+        "from ctreplay.cli import main\n"
+        "try:\n    main()\nexcept SystemExit as exc:\n    assert not exc.code\n"
+        "heavy = {'pyarrow', 'duckdb', 'rich', 'dpkt', 'numpy', 'zstandard', 'pyroute2'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words], cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=60,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "ctreplay" in done.stdout
+
+
+def test_version() -> None:
+    done = run("--version")
+    assert (done.returncode == 0 and "6.18" in done.stdout and "compiled" in done.stdout) or "pure" in done.stdout
