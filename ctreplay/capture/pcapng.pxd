@@ -17,6 +17,7 @@ cdef long long _MAX_BLOCK
 cdef long long _MAX_META
 cdef long long _SEARCH
 cdef long long _TICKS_INVALID
+cdef long long _LATEST
 cdef long long _MAX_INTERFACES
 cdef object _KNOWN
 

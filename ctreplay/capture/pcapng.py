@@ -34,6 +34,8 @@ _MAX_BLOCK = 285212672
 _MAX_META = 16777216
 _SEARCH = 67108864
 _TICKS_INVALID = -0x7FFF_FFFF_FFFF_FFFF
+# the longest timeout a sysctl takes must still fit behind a timestamp (this is in the year 2194)
+_LATEST = 0x7FFF_FFFF_FFFF_FFFF - (1 << 31) * 1_000_000_000
 _MAX_INTERFACES = 65535
 # block types that a search for the next block believes in
 _KNOWN = frozenset({_SHB, _IDB, _PB, _SPB, _NRB, _ISB, _EPB, 7, 8, 9, 10, 11, 0xBAD, 0x40000BAD})
@@ -145,9 +147,9 @@ class PcapngReader(Reader):
         return False
 
     def stamp(self, high: int, low: int, p: int) -> None:
-        """Set `ts`; a time beyond 64-bit nanoseconds is noted and the time of the frame before it kept."""
+        """Set `ts`; a time too far off for 64-bit nanoseconds is noted and the time of the frame before it kept."""
         ts = self.fact.to_ns(high, low)
-        if ts == _TICKS_INVALID:
+        if ts == _TICKS_INVALID or ts > _LATEST:
             self.note(self.base + p, "the timestamp is beyond the range of 64-bit nanoseconds", True, 0)
         else:
             self.ts = ts
