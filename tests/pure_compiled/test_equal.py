@@ -6,11 +6,11 @@ import json
 import os
 from pathlib import Path
 
-import pyarrow.parquet as pq
 import pytest
 
 from ctreplay.dataset.schema import TABLES
 from tests.pure import run_pure
+from tests.replay.program import rows
 from tests.traffic import generate, pcap
 
 from .replay_all import main
@@ -34,9 +34,7 @@ def compare(jobs: list[tuple[str, dict[str, int]]], tmp_path: Path) -> None:
     run_pure(f"import sys, runpy; sys.path.insert(0, ROOT); {module}", json.dumps(jobs), str(tmp_path / "pure"))
     for number, (path, sysctls) in enumerate(jobs):
         for table in TABLES:
-            one, two = (
-                pq.read_table(tmp_path / way / str(number) / f"{table}.parquet") for way in ("compiled", "pure")
-            )
+            one, two = (rows(tmp_path / way / str(number) / f"{table}.parquet") for way in ("compiled", "pure"))
             assert one == two, (path, sysctls, table)
 
 

@@ -8,6 +8,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLES = ROOT / "sample_pcaps"
 CODES = {0, 2, 3}
@@ -28,6 +31,15 @@ def run(*words: Any, cwd: Path | None = None, **more: Any) -> subprocess.Complet
     return subprocess.run(
         command(*words), cwd=cwd, capture_output=True, text=True, env=env, timeout=60, check=False, **more
     )
+
+
+def rows(path: Path) -> pa.Table:
+    """A table's rows; what a dictionary holds besides them is no matter."""
+    table = pq.read_table(path)
+    for n, field in enumerate(table.schema):
+        if pa.types.is_dictionary(field.type):
+            table = table.set_column(n, field.name, table[n].cast(pa.string()))
+    return table
 
 
 def leftovers(folder: Path) -> list[str]:

@@ -15,7 +15,7 @@ from ctreplay.replaying import replay_to
 from .program import SAMPLES, run
 from .test_dataset import check_sums
 
-SECONDS = float(os.environ.get("CTREPLAY_FUZZ_SECONDS", "10"))
+SECONDS = float(os.environ.get("CTREPLAY_FUZZ_SECONDS", "6"))
 SEED = int(os.environ.get("CTREPLAY_FUZZ_SEED", "1"))
 FILES = [p for p in sorted(SAMPLES.iterdir()) if p.suffix in (".pcap", ".pcapng", ".gz", ".xz", ".zst")]
 
@@ -93,7 +93,7 @@ def test_spoilt_captures(tmp_path: Path) -> None:
 def test_spoilt_captures_through_the_program(tmp_path: Path) -> None:
     """A few, with the screen: the exit code is one of the defined, and no traceback."""
     rng = random.Random(SEED + 1)
-    for n in range(6):
+    for n in range(4):
         path = tmp_path / f"spoilt{n}.pcap"
         path.write_bytes(spoil(rng, spoil(rng, rng.choice(FILES).read_bytes()[:20_000])) or b"\0")
         done = run(path, "--strict", "-o", tmp_path / f"out{n}", "--packets", "all")
