@@ -71,7 +71,7 @@ def work(task: Task) -> Report:
     import duckdb
 
     from ctreplay.capture import CaptureError
-    from ctreplay.sql import DatasetError, open_dataset, read_run
+    from ctreplay.sql import DatasetError, read_run
     from ctreplay.sql.library import QueryError
 
     began = time.perf_counter()
@@ -86,30 +86,45 @@ def work(task: Task) -> Report:
         report.damage = tuple(
             f"{one['path']}: frame {one['frame']}, offset {one['offset']}: {one['what']}" for one in run["damage"]
         )
-        db = open_dataset(dataset)
+        db = _session(dataset, task)
     except (CaptureError, DatasetError, ValueError) as exc:
         report.error = str(exc)
         return report
     except OSError as exc:
         report.error = f"{exc.strerror or exc}{f': {exc.filename}' if exc.filename else ''}"
         return report
-    try:
-        for assertion in task.assertions:
-            at = time.perf_counter()
-            try:
-                outcome = evaluate(db, assertion, run)
-            except duckdb.Error as exc:
-                outcome = Outcome(assertion, ERROR, _sql_error(exc))
-            except (ValueError, QueryError) as exc:
-                outcome = Outcome(assertion, ERROR, str(exc))
-            if outcome.status == FAILED:
-                outcome.explain = explain_command(task, dataset, outcome.columns, outcome.rows)
-            outcome.seconds = time.perf_counter() - at
-            report.outcomes.append(outcome)
-    finally:
-        db.close()
+    for assertion in task.assertions:
+        at = time.perf_counter()
+        try:
+            outcome = evaluate(db, assertion, run)
+        except duckdb.Error as exc:
+            outcome = Outcome(assertion, ERROR, _sql_error(exc))
+        except (ValueError, QueryError) as exc:
+            outcome = Outcome(assertion, ERROR, str(exc))
+        if outcome.status == FAILED:
+            outcome.explain = explain_command(task, dataset, outcome.columns, outcome.rows)
+        outcome.seconds = time.perf_counter() - at
+        report.outcomes.append(outcome)
     report.seconds = time.perf_counter() - began
     return report
+
+
+_sessions: dict[Path, duckdb.DuckDBPyConnection] = {}
+
+
+def _session(dataset: Path, task: Task) -> duckdb.DuckDBPyConnection:
+    """A connection over the dataset; those of one cache share one, since opening costs more than asking."""
+    from ctreplay.sql.connection import connect, point_at
+
+    if task.dataset is not None:
+        return connect([dataset])
+    db = _sessions.get(task.cache)
+    if db is None:
+        _sessions.clear()
+        db = _sessions[task.cache] = connect([dataset], below=task.cache)
+    else:
+        point_at(db, dataset)
+    return db
 
 
 def _sql_error(exc: Exception) -> str:

@@ -53,12 +53,16 @@ def run_names(paths: Sequence[str | os.PathLike[str]]) -> list[str]:
 
 
 def connect(
-    paths: Sequence[str | os.PathLike[str]], *, comments: bool = False, locked: bool = True
+    paths: Sequence[str | os.PathLike[str]],
+    *,
+    comments: bool = False,
+    locked: bool = True,
+    below: str | os.PathLike[str] | None = None,
 ) -> duckdb.DuckDBPyConnection:
     """A connection over one dataset, or over several with a first column `run` in every table and view.
 
-    `locked`: only the dataset's own files can be read and nothing can be changed about that any more.
-    Raises DatasetError.
+    `locked`: only the dataset's own files (and the datasets `below` a folder, see `point_at`) can be read and
+    nothing can be changed about that any more. Raises DatasetError.
     """
     import duckdb
 
@@ -94,6 +98,8 @@ def connect(
         db.execute("COMMIT")
         if locked:
             db.execute(f"SET allowed_paths = [{', '.join(map(literal, files))}]")
+            if below is not None:
+                db.execute(f"SET allowed_directories = [{literal(str(Path(below).resolve()) + os.sep)}]")
             db.execute("SET enable_external_access = false")
             db.execute("SET lock_configuration = true")
     except duckdb.Error as exc:
@@ -102,14 +108,33 @@ def connect(
     return db
 
 
-def _dataset(db: duckdb.DuckDBPyConnection, schema: str, path: str | os.PathLike[str], run: dict[str, Any]) -> None:
-    """Tables, views and table macros of one dataset in a schema (`schema` ends with a dot, or is empty)."""
+def point_at(db: duckdb.DuckDBPyConnection, path: str | os.PathLike[str]) -> None:
+    """A connection over one dataset becomes one over another, much cheaper than a new one. Raises DatasetError."""
+    import duckdb
+
+    run = read_run(path)
+    try:
+        db.execute("BEGIN")
+        _sources(db, "", path, run)
+        db.execute("COMMIT")
+    except duckdb.Error as exc:
+        db.execute("ROLLBACK")
+        raise DatasetError(f"{path}: cannot be read: {str(exc).splitlines()[0]}") from None
+
+
+def _sources(db: duckdb.DuckDBPyConnection, schema: str, path: str | os.PathLike[str], run: dict[str, Any]) -> None:
+    """What of a connection depends on the dataset."""
     for table in TABLES:
         file = literal(str(Path(path).resolve() / f"{table}.parquet"))
         casts = ", ".join(f"{column}::{kind} AS {column}" for column, kind in _AS_ENUM.get(table, {}).items())
         replace = f" REPLACE ({casts})" if casts else ""
-        db.execute(f"CREATE VIEW {schema}{table} AS SELECT *{replace} FROM read_parquet({file})")
+        db.execute(f"CREATE OR REPLACE VIEW {schema}{table} AS SELECT *{replace} FROM read_parquet({file})")
     db.execute(_facts(schema, run))
+
+
+def _dataset(db: duckdb.DuckDBPyConnection, schema: str, path: str | os.PathLike[str], run: dict[str, Any]) -> None:
+    """Tables, views and table macros of one dataset in a schema (`schema` ends with a dot, or is empty)."""
+    _sources(db, schema, path, run)
     for view in (*views.VIEWS, *foreign.VIEWS):
         db.execute(f"CREATE VIEW {schema}{view.name} AS {view.sql.replace('{s}', schema)}")
     db.execute(macros.table_script(schema))
@@ -131,11 +156,11 @@ def _facts(schema: str, run: dict[str, Any]) -> str:
         f"({literal(name)}, {literal(group)}, {literal(meaning)})" for name, group, meaning in reasons.TABLE if name
     )
     return f"""
-        CREATE TABLE {schema}run_info(name VARCHAR, value VARCHAR);
+        CREATE OR REPLACE TABLE {schema}run_info(name VARCHAR, value VARCHAR);
         INSERT INTO {schema}run_info VALUES {info};
-        CREATE TABLE {schema}sysctls(name VARCHAR, value BIGINT, default_value BIGINT);
+        CREATE OR REPLACE TABLE {schema}sysctls(name VARCHAR, value BIGINT, default_value BIGINT);
         INSERT INTO {schema}sysctls VALUES {values};
-        CREATE TABLE {schema}reasons(name VARCHAR, class VARCHAR, meaning VARCHAR);
+        CREATE OR REPLACE TABLE {schema}reasons(name VARCHAR, class VARCHAR, meaning VARCHAR);
         INSERT INTO {schema}reasons VALUES {known};
         INSERT INTO {schema}reasons SELECT substr(name, 8), 'undecodable', description FROM {schema}stats
             WHERE name LIKE 'reason.%' AND substr(name, 8) NOT IN (SELECT name FROM {schema}reasons);
