@@ -138,7 +138,7 @@ def fetch(
 ) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
     """Columns and rows of one SELECT, every cell as DuckDB's text (NULL as `NULL`)."""
     sql = sql.strip().rstrip(";")
-    bounded = f"SELECT COLUMNS(*)::VARCHAR FROM (\n{sql}\n)" + (f" LIMIT {limit}" if limit is not None else "")
+    bounded = f"SELECT COLUMNS(*)::VARCHAR FROM ({sql}\n)" + (f" LIMIT {limit}" if limit is not None else "")
     result = db.execute(bounded, values or None)
     columns = tuple(one[0] for one in result.description or ())
     return columns, tuple(tuple(tables.NULL if c is None else c for c in row) for row in result.fetchall())
