@@ -104,7 +104,7 @@ def _hint(problem: str, text: str, line: int | None) -> str:
         return f"{problem}; put quotes around a text that holds ': '"
     if "could not find expected ':'" in problem:
         return f"{problem}; a ':' is missing here or on the line before"
-    if "did not find expected key" in problem or "expected <block end>" in problem:
+    if "did not find expected" in problem or "expected <block end>" in problem:
         return f"{problem}; compare the indentation with the lines before"
     return problem
 

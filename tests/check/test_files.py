@@ -1,0 +1,196 @@
+"""Check files: what is wrong in them is said with file, line and what to write instead; the JSON schema agrees."""
+
+# ruff: noqa: E501 - a line a case
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+
+from ctreplay.check.load import load
+from ctreplay.check.nodes import CheckFileError
+from tests.check import captures as c
+
+ROOT = Path(__file__).parents[2]
+HEAD = "checks:\n  - captures: base.pcap\n    assert:\n"
+
+# text, line of the error, words of its message; `!` where the schema cannot know
+BROKEN: dict[str, tuple[str, int | None, str]] = {
+    "empty": ("", None, "empty"),
+    "only a comment": ("# nothing\n", None, "empty"),
+    "a list": ("- a\n", 1, "has to be a mapping"),
+    "a word": ("hello\n", 1, "has to be a mapping"),
+    "no checks": ("sysctls: {}\n", 1, "`checks:` is missing"),
+    "checks empty": ("checks: []\n", 1, "list of"),
+    "checks is a mapping": ("checks:\n  captures: a\n", 1, "has to be a list"),
+    "misspelled key": ("check:\n  - captures: a\n", 1, "did you mean 'checks'"),
+    "misspelled item key": ("checks:\n  - capture: a.pcap\n    assert: []\n", 2, "did you mean 'captures'"),
+    "no assert": ("checks:\n  - captures: a.pcap\n", 2, "`assert:` is missing"),
+    "assert empty": ("checks:\n  - captures: a.pcap\n    assert: []\n", 3, "list of"),
+    "assertion without a kind": (HEAD + "      - name: x\n", 4, "has none of"),
+    "two kinds": (HEAD + "      - sql: SELECT 1\n        expect: {idle_cut: 0}\n", 4, "more than one of"),
+    "misspelled form": (HEAD + "      - expect: {invalid_packet: 0}\n", 4, "did you mean 'invalid_packets'"),
+    "two forms": (HEAD + "      - expect: {invalid_packets: 0, idle_cut: 0}\n", 4, "it takes one of"),
+    "form as text": (HEAD + "      - expect: no invalid packets\n", 4, "has to be a mapping"),
+    "bad count": (HEAD + "      - expect: {connections: many}\n", 4, "'>= 3'"),
+    "negative count": (HEAD + "      - expect: {connections: -1}\n", 4, "number or a comparison"),
+    "true as a count": (HEAD + "      - expect: {connections: true}\n", 4, "not true"),
+    "modifier that does not go with it": (HEAD + "      - expect: {peak_entries: 3, where: 'x'}\n", 4, "does not go with"),
+    "counter without is": (HEAD + "      - expect: {counter: drop}\n", 4, "needs an `is:`"),
+    "empty where": (HEAD + "      - expect: {connections: 3, where: ''}\n", 4, "has to be a text"),
+    "empty sql": (HEAD + "      - sql: ''\n", 4, "has to be a text"),
+    "sql is a number": (HEAD + "      - sql: 3\n", 4, "not a number"),
+    "unknown query": (HEAD + "      - query: invalid_by_reasons\n", 4, "invalid_by_reason!"),
+    "unknown parameter": (HEAD + "      - query: invalid_by_reason\n        parameters: {nope: 1}\n", 5, "no parameter nope!"),
+    "parameters with sql": (HEAD + "      - sql: SELECT 1\n        parameters: {a: 1}\n", 5, "only with `query`"),
+    "equals with expect": (HEAD + "      - expect: {idle_cut: 0}\n        equals: |\n          a\n", 5, "does not go with"),
+    "both tables": (HEAD + "      - sql: SELECT 1\n        equals: |\n          a\n        equals_file: x.csv\n", 7, "exclude each other"),
+    "a file where a table goes": (HEAD + "      - sql: SELECT 1\n        equals: x.csv\n", 5, "write `equals_file`!"),
+    "rows of different keys": (HEAD + "      - sql: SELECT 1\n        equals:\n          - {a: 1}\n          - {b: 1}\n", 7, "this row has!"),
+    "ragged CSV": (HEAD + "      - sql: SELECT 1\n        equals: |\n          a,b\n          1\n", 5, "row 1 has 1 values!"),
+    "ordered without a table": (HEAD + "      - sql: SELECT 1\n        ordered: true\n", 5, "needs `equals`"),
+    "ordered maybe": (HEAD + "      - sql: SELECT 1\n        ordered: maybe\n        equals: |\n          a\n", 5, "true or false"),
+    "same name twice": (HEAD + "      - {name: a, sql: SELECT 1}\n      - {name: a, sql: SELECT 2}\n", 5, "line 4!"),
+    "unknown sysctl": ("checks:\n  - captures: a\n    sysctls:\n      nf_conntrack_tcp_lose: 0\n    assert: [{sql: x}]\n", 4, "nf_conntrack_tcp_loose!"),
+    "sysctl value": ("checks:\n  - captures: a\n    sysctls: {nf_conntrack_max: lots}\n    assert: [{sql: x}]\n", 3, "whole number"),
+    "sysctl list": ("checks:\n  - captures: a\n    sysctls: [nf_conntrack_max=3]\n    assert: [{sql: x}]\n", 3, "mapping of names"),
+    "packets level": ("packets: most\nchecks:\n  - captures: a\n    assert: [{sql: x}]\n", 1, "`notable`"),
+    "merge": ("checks:\n  - captures: a\n    merge: 1\n    assert: [{sql: x}]\n", 3, "true or false"),
+    "captures is a number": ("checks:\n  - captures: 3\n    assert: [{sql: x}]\n", 2, "has to be a text"),
+    "captures is an empty list": ("checks:\n  - captures: []\n    assert: [{sql: x}]\n", 2, "empty list"),
+    "helper": ("checks:\n  - captures: a\n    helpers: [fpt]\n    assert: [{sql: x}]\n", 3, "ftp!"),
+}  # fmt: skip
+NO_YAML: dict[str, tuple[bytes, int | None, str]] = {
+    "tab": (b"checks:\n\t- captures: a\n", 2, "tab"),
+    "unclosed bracket": (b"checks: [\n", None, "not valid YAML"),
+    "unclosed quote": (b"checks:\n  - captures: 'a\n", None, "not valid YAML"),
+    "colon in a text": (b"checks:\n  - captures: a: b\n", 2, "quotes"),
+    "indentation": (b"checks:\n  - captures: a\n   assert: []\n", 3, "indentation"),
+    "key twice": (b"checks: []\nchecks: []\n", 2, "a second time"),
+    "a tag": (b"checks: !!python/object/apply:os.system [true]\n", 1, "tag"),
+    "an alias to itself": (b"checks: &a [*a]\n", 1, "contains itself"),
+    "unknown alias": (b"checks: *a\n", 1, "not valid YAML"),
+    "two documents": (b"checks: []\n---\nchecks: []\n", None, "not valid YAML"),
+    "Latin-1": (b"checks:\n  - captures: caf\xe9\n", 2, "UTF-8"),
+    "NUL": (b"checks:\n  - captures: a\0b\n", None, "not valid YAML"),
+    "a capture": (b"\xd4\xc3\xb2\xa1\x02\x00\x04\x00" + bytes(100), None, "UTF-8"),
+    "deep": (b"checks: " + b"[" * 5000, None, ""),
+    "complex key": (b"checks:\n  ? [a]\n  : b\n", 2, "plain text"),
+    "billion laughs": (
+        b"a: &a [x, x]\n" + b"".join(b"%c: &%c [%s]\n" % (98 + i, 98 + i, b",".join([b"*%c" % (97 + i)] * 9)) for i in range(20)),
+        1,
+        "no 'a'",
+    ),
+}  # fmt: skip
+
+
+def written(folder: Path, text: str | bytes) -> Path:
+    path = folder / "ctreplay.yaml"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return path
+
+
+def schema() -> Any:
+    return json.loads((ROOT / "ctreplay" / "check" / "schema.json").read_text())
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_broken(name, tmp_path):
+    text, line, words = BROKEN[name]
+    with pytest.raises(CheckFileError) as error:
+        load(written(tmp_path, text), "ctreplay.yaml")
+    assert words.rstrip("!") in error.value.message
+    assert error.value.line == line
+    assert str(error.value).startswith("ctreplay.yaml:" if line is None else f"ctreplay.yaml:{line}: ")
+    if not words.endswith("!"):
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(yaml.safe_load(text), schema())
+
+
+@pytest.mark.parametrize("name", NO_YAML)
+def test_not_yaml(name, tmp_path):
+    text, line, words = NO_YAML[name]
+    with pytest.raises(CheckFileError) as error:
+        load(written(tmp_path, text), "ctreplay.yaml")
+    assert words in error.value.message
+    if line is not None:
+        assert error.value.line == line
+
+
+def test_errors_leave_by_the_command_line(run, tmp_path):
+    written(tmp_path, "checks:\n  - captures: 'gone*.pcap'\n    assert: [{sql: SELECT 1}]\n")
+    done = run("check")
+    assert done.returncode == 2
+    assert done.stderr.startswith("ctreplay: ctreplay.yaml:2: captures: no file matches 'gone*.pcap'")
+    assert run("check", "nowhere.yaml").returncode == 2
+    (tmp_path / "empty").mkdir()
+    done = run("check", "empty")
+    assert done.returncode == 2
+    assert "--init" in done.stderr
+    c.pcap(tmp_path / "x.pcap", c.talk())
+    assert "--init x.pcap" in run("check", "x.pcap").stderr
+    done = run("check", "--github")
+    assert done.stdout.startswith("::error file=ctreplay.yaml,line=2,title=check file::captures")
+
+
+def test_what_the_schema_accepts_loads(tmp_path):
+    path = ROOT / "sample_pcaps" / "ctreplay.yaml"
+    jsonschema.Draft202012Validator.check_schema(schema())
+    jsonschema.validate(yaml.safe_load(path.read_text()), schema())
+    assert len(load(path).groups) > 10
+
+
+def test_schema_is_printed(run):
+    assert json.loads(run("check", "--schema").stdout) == schema()
+
+
+def test_forms_are_in_the_schema_with_their_words():
+    from ctreplay.check.expect import FORMS
+
+    known = {
+        next(iter(one["required"])): one
+        for one in schema()["$defs"].values()
+        if "required" in one and one.get("additionalProperties") is False and "properties" in one
+    }
+    for name, form in FORMS.items():
+        assert set(known[name]["properties"]) == {name, *form.modifiers}, name
+
+
+@pytest.mark.parametrize(
+    ("text", "yes", "no"),
+    [
+        ("3", [3], [2, 4]), ("'= 3'", [3], [4]), ("'== 3'", [3], [4]), ("'!= 0'", [1], [0]), ("'>= 3'", [3, 9], [2]),
+        ("'> 3'", [4], [3]), ("'<= 3'", [0, 3], [4]), ("'< 3'", [2], [3]), ("3..5", [3, 5], [2, 6]),
+        ("'>= 1,000'", [1000], [999]), ("10_000", [10000], [9999]),
+    ],
+)  # fmt: skip
+def test_counts(text, yes, no, tmp_path):
+    found = load(
+        written(tmp_path, HEAD + f"      - expect: {{connections: {text}}}\n".replace("{{", "{").replace("}}", "}"))
+    )
+    count = found.groups[0].assertions[0].expect.count
+    assert all(count.holds(one) for one in yes)
+    assert not any(count.holds(one) for one in no)
+
+
+def test_yaml_words_stay_words(tmp_path):
+    text = HEAD + "      - expect: {states: [no, on, 12:30:00, ESTABLISHED]}\n"
+    assert load(written(tmp_path, text)).groups[0].assertions[0].expect.values == (
+        "no",
+        "on",
+        "12:30:00",
+        "ESTABLISHED",
+    )
+
+
+def test_options_of_the_file_hold_for_its_items(tmp_path):
+    text = "sysctls: {nf_conntrack_max: 5, net.netfilter.nf_conntrack_tcp_loose: 0}\nchecks:\n"
+    text += "  - {captures: a, sysctls: {nf_conntrack_max: 7}, packets: all, assert: [{sql: x}]}\n"
+    options = load(written(tmp_path, text)).groups[0].options
+    assert dict(options.sysctls) == {"nf_conntrack_max": 7, "nf_conntrack_tcp_loose": 0}
+    assert options.packets == "all"
