@@ -21,6 +21,7 @@ COMMANDS = (
     ("explain", "Why", "explain"),
     ("query", "Questions", "query"),
     ("queries", "Questions", "queries"),
+    ("extract", "Questions", "extract"),
     ("schema", "Questions", "schema"),
     ("check", "Checks", "check"),
     ("diff", "Checks", "diff"),
