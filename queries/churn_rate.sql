@@ -23,8 +23,8 @@ WITH span AS (
     FROM per_second GROUP BY ALL
 )
 SELECT c.proto, c.orig_dst, c.orig_dport, count(*) AS entries, count(*) / any_value(span.s) AS per_s,
-    any_value(b.busiest_s) AS busiest_s, any_value(b.busiest_ts) AS busiest_ts, avg(c.held_s) AS hold_s,
-    count(*) / any_value(span.s) * avg(c.held_s) AS steady_entries,
+    any_value(b.busiest_s) AS busiest_s, any_value(b.busiest_ts) AS busiest_ts, avg(c.held_ns) / 1e9 AS hold_s,
+    count(*) / any_value(span.s) * avg(c.held_ns) / 1e9 AS steady_entries,
     count(*) FILTER (c.proto = 'tcp' AND c.total_packets <= 8) AS payload_less
 FROM conns c JOIN busiest b ON b.proto = c.proto AND b.orig_dst = c.orig_dst
     AND b.orig_dport IS NOT DISTINCT FROM c.orig_dport, span

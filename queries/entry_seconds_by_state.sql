@@ -16,9 +16,10 @@ WITH timeouts AS (
     SELECT conn_id, arg_max(timeout_s, transition_id) FILTER (timeout_s IS NOT NULL) AS timeout_s
     FROM transitions WHERE event <> 'DESTROY' GROUP BY conn_id
 )
-SELECT s.proto, s.state, s.unreplied, count(*) AS spans, sum(s.held_s) AS entry_seconds,
-    round(100.0 * sum(s.held_s) / nullif(sum(sum(s.held_s)) OVER (), 0), 1) AS share_pct, avg(s.held_s) AS mean_s,
-    coalesce(sum(c.idle_before_end_s) FILTER (s.last_span AND c.end_reason = 'timeout'), 0) AS waiting_s,
+SELECT s.proto, s.state, s.unreplied, count(*) AS spans, sum(s.held_ns) / 1e9 AS entry_seconds,
+    round(100.0 * sum(s.held_ns) / nullif(sum(sum(s.held_ns)) OVER (), 0), 1) AS share_pct, avg(s.held_ns) / 1e9 AS mean_s,
+    coalesce(sum(epoch_ns(c.end_ts) - epoch_ns(c.last_ts)) FILTER (s.last_span AND c.end_reason = 'timeout'), 0) / 1e9
+        AS waiting_s,
     max(t.timeout_s) FILTER (s.last_span) AS timeout_s
 FROM state_spans s JOIN conns c USING (conn_id) LEFT JOIN timeouts t USING (conn_id)
 GROUP BY s.proto, s.state, s.unreplied

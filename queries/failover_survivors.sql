@@ -12,7 +12,7 @@
 --   opener. 'INVALID' connections hang or are reset. 'silent' ones sent nothing more in the capture.
 -- next: conntrackd, or replay with --sysctl nf_conntrack_tcp_loose=0 to see what strict tracking would do
 WITH moment AS (
-    SELECT coalesce($at::TIMESTAMP_NS, (SELECT arg_max(ts, entries) FROM entries_over_time)) AS at_ts
+    SELECT coalesce($at::TIMESTAMP_NS, (SELECT arg_min(ts, (-entries, transition_id)) FROM entries_over_time)) AS at_ts
 ), live AS (
     SELECT c.conn_id, c.proto, m.at_ts FROM connections c, moment m
     WHERE c.first_ts <= m.at_ts AND (c.end_ts > m.at_ts OR c.end_reason = 'capture_end')

@@ -17,7 +17,7 @@
 -- next: syn_flood_sources, port_scan, syn_sent_refresh; --sysctl nf_conntrack_tcp_timeout_syn_recv=20 shows what a
 --   shorter timeout saves
 SELECT c.orig_src, c.orig_dst, c.orig_dport, t.furthest AS stuck_in, count(*) AS entries,
-    sum(c.orig_packets)::BIGINT AS syns, sum(c.held_s) AS held_s, max(c.held_s) AS longest_s,
+    sum(c.orig_packets)::BIGINT AS syns, sum(c.held_ns) / 1e9 AS held_s, max(c.held_s) AS longest_s,
     count(*) FILTER (c.state = 'CLOSE') AS refused, min(c.first_ts) AS first_ts, min(c.conn_id) AS example
 FROM conns c JOIN (
     SELECT conn_id, max(new_state) FILTER (new_state <> 'CLOSE') AS furthest FROM transitions

@@ -30,9 +30,15 @@ WITH after AS (
         coalesce(seconds(a.ts, x.ts), (a.last_ns - epoch_ns(a.ts)) / 1e9) AS after_s, a.tries
     FROM after a LEFT JOIN pkts x ON x.packet = a.answer
     UNION ALL
-    SELECT first_packet, conn_id, flow, gap_s, 'new entry', NULL, orig_packets
-    FROM lives
-    WHERE proto = 'tcp' AND midstream AND gap_s >= $min_s::DOUBLE
+    SELECT n.first_packet, n.conn_id, n.flow, min(seconds(o.last_ts, n.first_ts)), 'new entry', NULL, any_value(n.orig_packets)
+    FROM conns n JOIN connections o ON o.proto = 'tcp' AND n.zone = o.zone AND o.end_reason = 'timeout'
+        AND o.end_ts <= n.first_ts AND o.state <> 'TIME_WAIT'
+        AND ((n.orig_src = o.orig_src AND n.orig_dst = o.orig_dst AND n.orig_sport = o.orig_sport
+              AND n.orig_dport = o.orig_dport) OR (n.orig_src = o.reply_src AND n.orig_dst = o.reply_dst
+              AND n.orig_sport = o.reply_sport AND n.orig_dport = o.reply_dport))
+    WHERE n.proto = 'tcp' AND n.midstream
+    GROUP BY n.first_packet, n.conn_id, n.flow
+    HAVING min(seconds(o.last_ts, n.first_ts)) >= $min_s::DOUBLE
 )
 SELECT j.*, coalesce(nullif(c.end_reason, 'capture_end'), c.state::VARCHAR) AS ended
 FROM judged j JOIN connections c USING (conn_id)

@@ -22,7 +22,7 @@ WITH e AS (
 SELECT c.orig_src, c.orig_dst, c.proto, coalesce(c.orig_dport, c.icmp_type) AS dport,
     count(*) FILTER (NOT c.seen_reply) AS entries, (sum(c.orig_packets) FILTER (NOT c.seen_reply))::BIGINT AS packets,
     coalesce(sum(e.n) FILTER (NOT c.seen_reply), 0)::BIGINT AS icmp_errors, count(*) FILTER (c.seen_reply) AS answered,
-    sum(c.held_s) FILTER (NOT c.seen_reply) AS held_s, min(c.first_ts) FILTER (NOT c.seen_reply) AS first_ts,
+    sum(c.held_ns) FILTER (NOT c.seen_reply) / 1e9 AS held_s, min(c.first_ts) FILTER (NOT c.seen_reply) AS first_ts,
     min(c.conn_id) FILTER (NOT c.seen_reply) AS example
 FROM conns c LEFT JOIN e USING (conn_id)
 GROUP BY c.orig_src, c.orig_dst, c.proto, coalesce(c.orig_dport, c.icmp_type)

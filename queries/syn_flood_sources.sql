@@ -39,7 +39,7 @@ SELECT t.orig_dst, t.orig_dport, count(*) FILTER (half) AS half_open, count(DIST
     count(DISTINCT same24(t.orig_src)) FILTER (half) AS networks, any_value(top.top_source) AS top_source,
     round(100.0 * any_value(top.n) / count(*) FILTER (half), 1) AS top_source_pct, count(*) FILTER (NOT half) AS completed,
     count(*) FILTER (half) / greatest(seconds(min(t.first_ts) FILTER (half), max(t.first_ts) FILTER (half)), 1) AS per_s,
-    any_value(peak.peak_live) AS peak_live, avg(t.held_s) FILTER (half) AS held_s,
+    any_value(peak.peak_live) AS peak_live, avg(t.held_ns) FILTER (half) / 1e9 AS held_s,
     min(t.first_ts) FILTER (half) AS first_ts, max(t.first_ts) FILTER (half) AS last_ts
 FROM t JOIN top USING (orig_dst, orig_dport) JOIN peak USING (orig_dst, orig_dport)
 GROUP BY t.orig_dst, t.orig_dport

@@ -13,10 +13,10 @@
 --   many open_at_end the truth is higher: the capture is shorter than the timeouts.
 -- next: replay with other timeouts (--sysctl) and run this again
 WITH span AS (SELECT greatest(seconds(min(first_ts), max(last_ts)), 1) AS s FROM connections)
-SELECT proto, orig_dport, count(*) / any_value(span.s) AS new_per_s, avg(held_s) AS hold_s,
-    count(*) / any_value(span.s) * avg(held_s) AS entries_now,
-    $scale::DOUBLE * count(*) / any_value(span.s) * avg(held_s) AS entries_scaled,
-    100.0 * $scale::DOUBLE * count(*) / any_value(span.s) * avg(held_s)
+SELECT proto, orig_dport, count(*) / any_value(span.s) AS new_per_s, avg(held_ns) / 1e9 AS hold_s,
+    count(*) / any_value(span.s) * avg(held_ns) / 1e9 AS entries_now,
+    $scale::DOUBLE * count(*) / any_value(span.s) * avg(held_ns) / 1e9 AS entries_scaled,
+    100.0 * $scale::DOUBLE * count(*) / any_value(span.s) * avg(held_ns) / 1e9
         / nullif((SELECT value FROM sysctls WHERE name = 'nf_conntrack_max'), 0) AS table_pct,
     count(*) FILTER (open_at_end) AS open_at_end
 FROM conns, span

@@ -27,7 +27,7 @@ WITH closing AS (
 )
 SELECT e.ended_by, c.orig_dport, CASE WHEN e.gap_s < 20 THEN round(e.gap_s, 1) ELSE round(e.gap_s) END AS idle_s,
     count(*) AS connections, count(DISTINCT c.orig_src) AS hosts,
-    CASE WHEN e.ended_by LIKE 'tracker%' THEN NULL ELSE CASE round(any_value(e.gap_s))
+    CASE WHEN e.ended_by LIKE 'tracker%' THEN NULL ELSE CASE round(min(e.gap_s))
         WHEN 5 THEN 'Apache KeepAliveTimeout, Node.js' WHEN 10 THEN 'gunicorn and others' WHEN 15 THEN 'common client pools'
         WHEN 30 THEN 'common' WHEN 60 THEN 'AWS ALB, HAProxy, common' WHEN 65 THEN 'nginx 65 s in many configurations'
         WHEN 75 THEN 'nginx keepalive_timeout' WHEN 120 THEN 'IIS' WHEN 240 THEN 'Azure load balancer'

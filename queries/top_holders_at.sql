@@ -16,7 +16,7 @@
 --   destinations is a scan or a leak; TIME_WAIT on one service is short connections; SYN_SENT means no answers.
 -- next: entry_seconds_by_state for the whole capture instead of one moment; ctreplay list --at for the lines themselves
 WITH moment AS (
-    SELECT coalesce($at::TIMESTAMP_NS, (SELECT arg_max(ts, entries) FROM entries_over_time)) AS at_ts
+    SELECT coalesce($at::TIMESTAMP_NS, (SELECT arg_min(ts, (-entries, transition_id)) FROM entries_over_time)) AS at_ts
 ), live AS (
     SELECT c.*, m.at_ts, (SELECT arg_max(new_state, transition_id) FROM transitions t
         WHERE t.conn_id = c.conn_id AND t.ts <= m.at_ts AND t.new_state IS NOT NULL) AS state_then,

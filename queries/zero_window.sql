@@ -25,7 +25,7 @@ WITH w AS (
     WHERE closed IS DISTINCT FROM was_closed AND (closed OR was_closed)
     WINDOW v AS (PARTITION BY conn_id, direction ORDER BY packet)
 ), stalls AS (
-    SELECT t.*, seconds(t.ts, coalesce(t.until_ts, c.last_ts)) AS stall_s FROM turns t JOIN connections c USING (conn_id)
+    SELECT t.*, epoch_ns(coalesce(t.until_ts, c.last_ts)) - epoch_ns(t.ts) AS stall_ns FROM turns t JOIN connections c USING (conn_id)
     WHERE t.closed
 ), probes AS (
     SELECT s.conn_id, s.direction, count(*) AS n FROM stalls s JOIN packets p ON p.conn_id = s.conn_id
@@ -34,10 +34,10 @@ WITH w AS (
 )
 SELECT s.conn_id, any_value(c.flow) AS flow, s.direction AS receiver,
     CASE s.direction WHEN 'original' THEN any_value(c.orig_src) ELSE any_value(c.orig_dst) END AS receiver_address,
-    count(*) AS stalls, min(s.packet) AS packet, sum(s.stall_s) AS stalled_s, max(s.stall_s) AS longest_s,
+    count(*) AS stalls, min(s.packet) AS packet, sum(s.stall_ns) / 1e9 AS stalled_s, max(s.stall_ns) / 1e9 AS longest_s,
     coalesce(any_value(p.n), 0) AS probes, arg_max(s.until_packet IS NOT NULL, s.packet) AS reopened,
     any_value(coalesce(nullif(c.end_reason, 'capture_end'), c.state::VARCHAR)) AS ended
 FROM stalls s JOIN conns c USING (conn_id) LEFT JOIN probes p ON p.conn_id = s.conn_id AND p.direction = s.direction
 GROUP BY s.conn_id, s.direction
-HAVING max(s.stall_s) >= $min_s::DOUBLE
+HAVING max(s.stall_ns) >= $min_s::DOUBLE * 1e9
 ORDER BY stalled_s DESC, s.conn_id
