@@ -26,7 +26,8 @@ WITH ignored AS (
 )
 SELECT i.packet, i.flow, i.flags, i.about_conn_id AS conn_id, i.state, i.reason, f.packet AS next_packet,
     tcp_flags_text(f.tcp_flags) AS next_flags,
-    CASE WHEN f.src IS NULL THEN NULL WHEN f.src = i.src AND f.sport = i.sport THEN 'same side' ELSE 'other side' END AS next_by,
+    CASE WHEN f.src IS NULL THEN NULL WHEN f.src = i.src AND f.sport = i.sport THEN 'same side' ELSE 'other side' END
+        AS next_by,
     (epoch_ns(f.ts) - epoch_ns(i.ts)) / 1e6 AS after_ms,
     CASE WHEN f.packet IS NULL THEN 'nothing' WHEN f.tcp_flags IS NULL THEN 'see --packets all'
         WHEN f.tcp_flags & 18 = 18 THEN 'answered by SYN/ACK' WHEN f.tcp_flags & 4 > 0 THEN 'RST'

@@ -21,7 +21,8 @@ WITH steps AS (
 ), live AS (
     SELECT *, sum(delta) OVER (PARTITION BY proto, orig_dst, orig_dport ORDER BY transition_id) AS n FROM steps
 ), peak AS (
-    SELECT proto, orig_dst, orig_dport, max(n)::BIGINT AS peak, arg_min(ts, (-n, transition_id)) AS peak_ts FROM live GROUP BY ALL
+    SELECT proto, orig_dst, orig_dport, max(n)::BIGINT AS peak, arg_min(ts, (-n, transition_id)) AS peak_ts
+    FROM live GROUP BY ALL
     ORDER BY peak DESC, proto, orig_dst, orig_dport LIMIT $top::BIGINT
 )
 SELECT p.proto, p.orig_dst, p.orig_dport, p.peak, p.peak_ts, $ports::BIGINT * $addresses::BIGINT - p.peak AS headroom,

@@ -16,8 +16,10 @@
 WITH again AS (
     SELECT conn_id, count(*) AS n, max(ts) AS last_ts FROM packets WHERE reason = 'tcp_syn_retransmitted' GROUP BY conn_id
 )
-SELECT l.conn_id, l.flow, 1 + coalesce(a.n, 0) AS syns, l.first_ts, seconds(l.first_ts, coalesce(a.last_ts, l.last_ts)) AS over_s,
-    seconds(l.first_ts, a.last_ts) / nullif(a.n, 0) AS interval_s, l.lives, l.end_reason, seconds(l.first_ts, l.end_ts) AS held_s
+SELECT l.conn_id, l.flow, 1 + coalesce(a.n, 0) AS syns, l.first_ts,
+    seconds(l.first_ts, coalesce(a.last_ts, l.last_ts)) AS over_s,
+    seconds(l.first_ts, a.last_ts) / nullif(a.n, 0) AS interval_s, l.lives, l.end_reason,
+    seconds(l.first_ts, l.end_ts) AS held_s
 FROM lives l LEFT JOIN again a USING (conn_id)
 WHERE l.proto = 'tcp' AND NOT l.seen_reply AND NOT l.midstream AND (1 + coalesce(a.n, 0) >= $min_syns::BIGINT
     OR (l.lives >= $min_syns::BIGINT AND l.state = 'SYN_SENT'))

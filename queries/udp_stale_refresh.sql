@@ -14,7 +14,8 @@
 --   would get a fresh entry.
 -- next: conntrack -D for the tuple on the machine; replay with a timeout below longest_pause_s
 WITH last AS (
-    SELECT conn_id, max(packet) AS packet, max(ts) AS ts FROM packets WHERE direction = 'reply' AND proto = 'udp' GROUP BY conn_id
+    SELECT conn_id, max(packet) AS packet, max(ts) AS ts FROM packets
+    WHERE direction = 'reply' AND proto = 'udp' GROUP BY conn_id
 ), vain AS (
     SELECT p.conn_id, count(*) AS n, max(p.ts) AS last_ts, max(g.gap_s) AS pause
     FROM packets p JOIN last l ON l.conn_id = p.conn_id AND p.packet > l.packet JOIN gaps g ON g.packet = p.packet

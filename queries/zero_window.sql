@@ -25,7 +25,8 @@ WITH w AS (
     WHERE closed IS DISTINCT FROM was_closed AND (closed OR was_closed)
     WINDOW v AS (PARTITION BY conn_id, direction ORDER BY packet)
 ), stalls AS (
-    SELECT t.*, epoch_ns(coalesce(t.until_ts, c.last_ts)) - epoch_ns(t.ts) AS stall_ns FROM turns t JOIN connections c USING (conn_id)
+    SELECT t.*, epoch_ns(coalesce(t.until_ts, c.last_ts)) - epoch_ns(t.ts) AS stall_ns
+    FROM turns t JOIN connections c USING (conn_id)
     WHERE t.closed
 ), probes AS (
     SELECT s.conn_id, s.direction, count(*) AS n FROM stalls s JOIN packets p ON p.conn_id = s.conn_id

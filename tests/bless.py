@@ -23,7 +23,8 @@ GOLDENS = ROOT / "tests" / "goldens"
 def cases() -> dict[str, dict[str, Any]]:
     """All goldens by name."""
     return {
-        folder.parent.name: json.loads(folder.read_text(encoding="utf-8")) for folder in sorted(GOLDENS.glob("*/case.json"))
+        folder.parent.name: json.loads(folder.read_text(encoding="utf-8"))
+        for folder in sorted(GOLDENS.glob("*/case.json"))
     }
 
 
@@ -82,7 +83,9 @@ def main(arguments: list[str]) -> int:
         if now != before:
             path.write_text(now, encoding="utf-8")
             changed += 1
-            print(f"{name}: {'changed' if before is not None else 'new'}, {now.count(chr(10)) - 1} rows", file=sys.stderr)
+            print(
+                f"{name}: {'changed' if before is not None else 'new'}, {now.count(chr(10)) - 1} rows", file=sys.stderr
+            )
     print(f"{changed} of {len(arguments or known)} goldens written", file=sys.stderr)
     return 0
 

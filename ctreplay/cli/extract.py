@@ -20,14 +20,18 @@ _FRAGMENT_LIFE_NS = 60_000_000_000
 def extract(
     dataset: str = typer.Argument(..., metavar="DATASET", help="A dataset."),
     conns: list[int] | None = typer.Argument(None, metavar="CONN...", help="Connections, by conn_id."),
-    output: Path = typer.Option(..., "-o", "--output", metavar="FILE", help="X.pcapng or X.pcap; - is stdout (pcapng)."),
+    output: Path = typer.Option(
+        ..., "-o", "--output", metavar="FILE", help="X.pcapng or X.pcap; - is stdout (pcapng)."
+    ),
     query: str | None = typer.Option(None, "--query", metavar="NAME", help="The packets that a named query finds."),
     sql: str | None = typer.Option(None, "-c", "--command", metavar="SQL", help="The packets that SQL finds."),
     param: list[str] | None = typer.Option(None, "-p", "--param", metavar="NAME=VALUE", help="A parameter of --query."),
     whole: bool = typer.Option(
         False, "--connections", help="Take the whole connections of a query (column conn_id), not just its packets."
     ),
-    related: bool = typer.Option(False, "--related", help="Also ICMP errors about them, and connections they announced."),
+    related: bool = typer.Option(
+        False, "--related", help="Also ICMP errors about them, and connections they announced."
+    ),
     annotate: bool = typer.Option(False, "--annotate", help="Verdict and reason as packet comments (pcapng)."),
     captures: Captures = None,
     force: bool = typer.Option(False, "--force", help="Replace an existing file."),
@@ -115,7 +119,15 @@ def _extract(
     captures: list[Path],
 ) -> tuple[int, int]:
     """Choose, read and write; packets written and connections they belong to."""
-    from ctreplay.extract.choose import Chooser, ExtractError, check_connections, children, from_dataset, from_replay, rows_of
+    from ctreplay.extract.choose import (
+        Chooser,
+        ExtractError,
+        check_connections,
+        children,
+        from_dataset,
+        from_replay,
+        rows_of,
+    )
     from ctreplay.extract.frames import Frames, with_fragments
     from ctreplay.extract.save import save
     from ctreplay.sql.connection import connect
@@ -150,7 +162,13 @@ def _extract(
         facts = {
             row["capture"]: row
             for row in (
-                dict(zip(("capture", "path", "interface_name", "linktype", "linktype_name", "snaplen"), values, strict=True))
+                dict(
+                    zip(
+                        ("capture", "path", "interface_name", "linktype", "linktype_name", "snaplen"),
+                        values,
+                        strict=True,
+                    )
+                )
                 for values in db.execute(
                     "SELECT capture, path, interface_name, linktype, linktype_name, snaplen FROM captures"
                 ).fetchall()
@@ -158,9 +176,7 @@ def _extract(
         }
     finally:
         db.close()
-    located = {
-        one["path"]: (path, one["compression"]) for one, path in zip(run["inputs"], origin.paths, strict=True)
-    }
+    located = {one["path"]: (path, one["compression"]) for one, path in zip(run["inputs"], origin.paths, strict=True)}
     files = {number: located[row["path"]] for number, row in facts.items()}
     linktypes = {number: row["linktype"] for number, row in facts.items()}
     rows = with_fragments(known, rows_of(chooser.fragments), files, linktypes, _FRAGMENT_LIFE_NS)
@@ -169,9 +185,7 @@ def _extract(
     pcapng = output.suffix.lower() != ".pcap"
     with Frames(files, rows) as frames:
         if str(output) == "-":
-            count = save(
-                sys.stdout.buffer, rows, frames, facts, pcapng=True, annotate=annotate, comment=comment
-            )
+            count = save(sys.stdout.buffer, rows, frames, facts, pcapng=True, annotate=annotate, comment=comment)
             sys.stdout.buffer.flush()
             return count, len(concerned)
         handle, temporary = tempfile.mkstemp(prefix=f".{output.name}.", suffix=".partial", dir=output.parent)

@@ -30,12 +30,15 @@ class ExtractError(Exception):
 def check_connections(db: duckdb.DuckDBPyConnection, wanted: Iterable[int]) -> None:
     """Raise ExtractError for ids that are no connections of the dataset."""
     ids = sorted(set(wanted))
-    known = {row[0] for row in db.execute("SELECT conn_id FROM connections WHERE conn_id IN (SELECT unnest(?))", [ids]).fetchall()}
+    known = {
+        row[0]
+        for row in db.execute("SELECT conn_id FROM connections WHERE conn_id IN (SELECT unnest(?))", [ids]).fetchall()
+    }
     missing = [str(one) for one in ids if one not in known]
     if missing:
         raise ExtractError(
             f"no connection {', '.join(missing[:5])} in the dataset; "
-            "`ctreplay query DATASET -c \"SELECT conn_id, flow FROM conns\"` lists them"
+            '`ctreplay query DATASET -c "SELECT conn_id, flow FROM conns"` lists them'
         )
 
 

@@ -144,10 +144,12 @@ def _facts(schema: str, run: dict[str, Any]) -> str:
     """The small tables that come from run.json and from the closed lists."""
     defaults = sysctl.defaults()
     rows = [
-        (str(k), "null" if v is None else str(v)) for k, v in sorted(run.items()) if not isinstance(v, (dict, list))
+        (str(k), "NULL" if v is None else literal(str(v)))
+        for k, v in sorted(run.items())
+        if not isinstance(v, (dict, list))
     ]
     settings = [(name, value, defaults.get(name)) for name, value in sorted(run["sysctls"].items())]
-    info = ", ".join(f"({literal(name)}, {literal(value)})" for name, value in rows)
+    info = ", ".join(f"({literal(name)}, {value})" for name, value in rows)
     values = ", ".join(
         f"({literal(name)}, {int(value)}, {'NULL' if default is None else default})"
         for name, value, default in settings
@@ -190,7 +192,9 @@ def _comments(db: duckdb.DuckDBPyConnection) -> str:
     from ctreplay.sql.catalog import catalog
 
     script = []
-    tables = {name for (name,) in db.execute("SELECT table_name FROM duckdb_tables() WHERE schema_name = 'main'").fetchall()}
+    tables = {
+        name for (name,) in db.execute("SELECT table_name FROM duckdb_tables() WHERE schema_name = 'main'").fetchall()
+    }
     for relation in catalog(db):
         kind = "TABLE" if relation.name in tables else "VIEW"
         script.append(f"COMMENT ON {kind} {relation.name} IS {literal(relation.doc)};")

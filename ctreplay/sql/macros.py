@@ -116,7 +116,7 @@ MACROS: tuple[Macro, ...] = (
         "a row of ct_at as a line of `conntrack -L` (without use= of masters and without helper=): "
         "SELECT ct_line(c) FROM ct_at('2026-01-01 12:00:00') c",
         """concat(CASE WHEN c.proto IN ('tcp','udp','udplite','icmp','icmpv6','sctp','gre')
-                    THEN rpad(c.proto, 8, ' ') ELSE 'unknown ' END, ' ', c.protonum, ' ', c.remaining_s,
+                    THEN rpad(c.proto, 8, ' ') ELSE 'unknown ' END, ' ', c.protonum, ' ', coalesce(c.remaining_s::VARCHAR, '?'),
             CASE WHEN c.state IS NOT NULL THEN ' ' || c.state::VARCHAR END,
             ' src=', c.orig_src, ' dst=', c.orig_dst,
             CASE WHEN c.icmp_type IS NOT NULL
@@ -144,24 +144,23 @@ MACROS: tuple[Macro, ...] = (
 _AT = """
     SELECT c.* EXCLUDE (state, status, seen_reply, assured, timeout_left_s),
         l.state, l.status, l.status & 2 > 0 AS seen_reply, l.status & 4 > 0 AS assured,
-        CASE WHEN d.deadline_ns IS NOT NULL THEN (d.deadline_ns - epoch_ns(moment)) // 1000000000
-             WHEN p.timeout_s IS NOT NULL AND p.ts >= l.timeout_ts
+        CASE WHEN d.exact THEN (d.deadline_ns - epoch_ns(moment)) // 1000000000
+             WHEN p.timeout_s IS NOT NULL AND (SELECT value = 'all' FROM {s}run_info WHERE name = 'packets_level')
                 THEN p.timeout_s - (epoch_ns(moment) - epoch_ns(p.ts) + 999999999) // 1000000000
-             ELSE l.timeout_s - (epoch_ns(moment) - epoch_ns(l.timeout_ts) + 999999999) // 1000000000
+             -- up to a second too little: timeout_left_s is whole seconds
+             WHEN d.deadline_ns IS NOT NULL THEN greatest((d.deadline_ns - epoch_ns(moment)) // 1000000000, 0)
              END AS remaining_s,
-        (d.deadline_ns IS NOT NULL OR (SELECT value = 'all' FROM {s}run_info WHERE name = 'packets_level'))
+        (coalesce(d.exact, false) OR (SELECT value = 'all' FROM {s}run_info WHERE name = 'packets_level'))
             AS remaining_exact
     FROM (SELECT *, t::TIMESTAMP_NS AS moment FROM {s}connections WHERE first_ts <= t::TIMESTAMP_NS
             AND (end_ts > t::TIMESTAMP_NS OR end_reason = 'capture_end')) c
     JOIN (SELECT conn_id, arg_max(new_state, transition_id) FILTER (new_state IS NOT NULL) AS state,
-                 arg_max(new_status, transition_id) AS status,
-                 arg_max(timeout_s, transition_id) FILTER (timeout_s IS NOT NULL) AS timeout_s,
-                 arg_max(ts, transition_id) FILTER (timeout_s IS NOT NULL) AS timeout_ts
+                 arg_max(new_status, transition_id) AS status
           FROM {s}transitions WHERE ts <= t::TIMESTAMP_NS GROUP BY conn_id) l USING (conn_id)
     LEFT JOIN (SELECT conn_id, arg_max(timeout_s, packet) AS timeout_s, arg_max(ts, packet) AS ts FROM {s}packets
           WHERE refreshed AND conn_id IS NOT NULL AND ts <= t::TIMESTAMP_NS GROUP BY conn_id) p USING (conn_id)
     LEFT JOIN (SELECT conn_id, epoch_ns(end_ts) + CASE WHEN end_reason = 'capture_end' THEN timeout_left_s * 1000000000
-                 ELSE 0 END AS deadline_ns FROM {s}connections
+                 ELSE 0 END AS deadline_ns, end_reason = 'timeout' AS exact FROM {s}connections
           WHERE last_ts <= t::TIMESTAMP_NS AND end_reason IN ('timeout', 'capture_end')) d USING (conn_id)"""
 
 TABLE_MACROS: tuple[Macro, ...] = (
@@ -169,8 +168,8 @@ TABLE_MACROS: tuple[Macro, ...] = (
         "ct_at(t)",
         "the table at an instant (UTC text or TIMESTAMP_NS): connections alive at t with their state, seen_reply and "
         "assured of then, remaining_s and remaining_exact. Which entries were alive and in which state is exact; "
-        "remaining_s is exact where remaining_exact is true (with --packets all, or when no later packet renewed the "
-        "entry), else the least that was left. `ctreplay list --at T` is exact always",
+        "remaining_s is known with --packets all, and for entries that no later packet renewed (remaining_exact: to the "
+        "second), else null. `ctreplay list --at T` is exact always",
         f"SELECT * EXCLUDE (moment) FROM ({_AT})",
     ),
 )

@@ -31,7 +31,7 @@ FACTS: tuple[View, ...] = (
     """, ""),
     view("run_info", "What ran: the single values of run.json", """
         name | text | key of run.json
-        value | text | its value as text, 'null' for none
+        value | text | its value as text
     """, ""),
     view("sysctls", "The settings of this replay", """
         name | text | sysctl without net.netfilter.

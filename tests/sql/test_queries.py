@@ -1,0 +1,156 @@
+"""Every query of the library: its header, its columns, on every sample, and the goldens."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+import ctreplay
+from ctreplay.sql import library
+from ctreplay.sql.connection import connect
+from ctreplay.sql.execute import check_needs, query_named, run_sql
+from ctreplay.sql.library import QueryError
+from tests import bless
+
+from .conftest import ROOT, SAMPLES
+
+SHARED = ROOT.parent / "shared" / "pcaps"
+CASES = bless.cases()
+CAPTURES = sorted(
+    path.name for path in SAMPLES.iterdir() if path.name.endswith((".pcap", ".pcapng", ".zst", ".gz", ".xz"))
+)
+
+
+def run_all(dataset: Path, level: str) -> None:
+    """Every query that this dataset can answer; DuckDB's errors fail the test."""
+    db = connect([dataset])
+    try:
+        for name in library.names():
+            query = library.load(name)
+            if query.across or (query.needs and level != "all"):
+                continue
+            schema, batches = run_sql(db, query.sql, query.values({}))
+            assert schema.names == list(query.columns), name
+            for batch in batches:
+                assert batch.num_columns == len(query.columns)
+    finally:
+        db.close()
+
+
+@pytest.mark.parametrize("name", library.names())
+def test_header(name):
+    query = library.load(name)
+    assert query.question.endswith("?"), "a question"
+    assert query.read and query.next
+    assert query.columns and all(query.columns.values()), "each column has a meaning"
+    assert all(parameter.meaning for parameter in query.parameters)
+    used = set(re.findall(r"\$(\w+)", query.sql))
+    assert used == {parameter.name for parameter in query.parameters}
+    assert max(map(len, query.sql.splitlines())) <= 130
+    for number in re.findall(r"\d+", query.incident):
+        assert 1 <= int(number) <= 18
+
+
+def test_the_names_that_samples_and_users_rely_on():
+    listed = set(library.names())
+    promised = """table_pressure top_holders_at entry_seconds_by_state churn_rate invalid_by_reason invalid_then_rst
+        explain_window one_sided asymmetric_pairs dns_retry_5s same_port_burst idle_gaps idle_gap_then_fail
+        keepalive_intervals timeout_peaks udp_stale_refresh udp_late_inbound helper_missed failover_survivors half_open
+        syn_flood_sources early_drops tuple_reuse challenge_ack syn_sent_refresh snat_headroom offload_candidates
+        long_established_idle never_replied rst_origin retrans_heavy zero_window capture_quality start_censored
+        end_censored compare_runs port_scan late_packets icmp_errors""".split()
+    assert set(promised) <= listed
+    table = (SAMPLES / "README.md").read_text(encoding="utf-8")
+    for row in table.splitlines():
+        if row.startswith("| `"):
+            for name in row.rstrip(" |").rpartition("|")[2].split(","):
+                assert name.strip() in listed, row
+
+
+@pytest.mark.parametrize("capture", CAPTURES)
+def test_every_query_on_every_sample(replayed, capture):
+    run_all(replayed(capture), "all")
+
+
+@pytest.mark.parametrize("capture", ["invalid_window.pcap", "port_scan.pcap", "ipv6_mixed.pcap", "sctp.pcap"])
+def test_every_query_on_notable_packets(replayed, capture):
+    run_all(replayed(capture, "notable"), "notable")
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="captures of ../shared are not here")
+def test_every_query_on_shared_captures(tmp_path):
+    chosen = sorted(path for path in SHARED.glob("*.pcap*") if path.stat().st_size < 1_500_000)[::5][:20]
+    assert chosen
+    for number, path in enumerate(chosen):
+        target = tmp_path / f"{number}.ctreplay"
+        ctreplay.replay(path, target, packets="all")
+        run_all(target, "all")
+
+
+def test_every_query_on_an_empty_capture(tmp_path):
+    import struct
+
+    (tmp_path / "empty.pcap").write_bytes(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1))
+    ctreplay.replay(tmp_path / "empty.pcap", tmp_path / "empty.ctreplay", packets="all")
+    run_all(tmp_path / "empty.ctreplay", "all")
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_golden(replayed, tmp_path, name):
+    case = CASES[name]
+    if set(case) <= {"query", "captures", "packets", "params"} and len(case["captures"]) == 1:
+        datasets = [replayed(case["captures"][0], case.get("packets", "all"))]
+        now = bless.table(case, datasets).replace(str(datasets[0]), "")
+    else:
+        now = bless.table(case, bless.replay(case, tmp_path))
+    expected = (bless.GOLDENS / name / "expected.csv").read_text(encoding="utf-8")
+    assert now == expected, f"python -m tests.bless {name} accepts the new result"
+    assert expected.count("\n") > 1, "a golden shows the case"
+
+
+def test_every_query_has_a_golden():
+    assert {case["query"] for case in CASES.values()} == set(library.names())
+
+
+def test_needs_packets(replayed):
+    query = library.load("idle_gaps")
+    check_needs(query, [replayed("keepalives.pcap")])
+    with pytest.raises(QueryError, match="needs every packet.*--packets all --force -o"):
+        query_named([replayed("keepalives.pcap", "notable")], query, {})
+
+
+def test_compare_needs_two(replayed):
+    with pytest.raises(QueryError, match="two datasets"):
+        query_named([replayed("tftp.pcap")], library.load("compare_runs"), {})
+
+
+def test_parameters_are_bound(replayed):
+    query = library.load("top_holders_at")
+    dataset = replayed("tftp.pcap")
+    with pytest.raises(QueryError, match="no parameter nope"):
+        query_named([dataset], query, {"nope": "1"})
+    with pytest.raises(QueryError, match="not of type INTEGER"):
+        query_named([dataset], query, {"top": "1; DROP TABLE reasons"})
+    from ctreplay.sql.execute import SqlError
+
+    with pytest.raises(SqlError):
+        list(query_named([dataset], query, {"at": "'; COPY conns TO '/tmp/x"}).batches)
+    rows = [row for batch in query_named([dataset], query, {"top": "1"}).batches for row in batch.to_pylist()]
+    assert len(rows) == 1
+
+
+def test_several_datasets(replayed):
+    both = [replayed("tftp.pcap"), replayed("sctp.pcap")]
+    result = query_named(both, library.load("end_censored"), {})
+    rows = [row for batch in result.batches for row in batch.to_pylist()]
+    assert result.schema.names[0] == "run"
+    assert [row["run"] for row in rows] == sorted([row["run"] for row in rows], reverse=True)
+    assert {row["run"] for row in rows} == {"tftp", "sctp"}
+
+
+def test_header_errors():
+    with pytest.raises(QueryError, match="param: name TYPE = default"):
+        library.parse("x", "-- param: nonsense\nSELECT 1")
+    assert library.parse("x", "SELECT 1").question == ""
