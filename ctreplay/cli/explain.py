@@ -92,9 +92,8 @@ def of_number(origin: Origin, conn_id: int) -> tuple[Tuple, int | None]:
 def of_ends(origin: Origin, source: str, conn: list[str], wanted: Wanted) -> Tuple:
     """The one tuple between these ends; several are listed, with the commands."""
     from ctreplay.engine import PACKETS_ALL
-    from ctreplay.explain.find import Candidates
+    from ctreplay.explain.find import Candidates, spelled
     from ctreplay.timetravel.instant import END
-    from ctreplay.tracker import codes
 
     def work(travel: Any) -> Candidates:
         travel.to(END)
@@ -107,14 +106,12 @@ def of_ends(origin: Origin, source: str, conn: list[str], wanted: Wanted) -> Tup
         fail(f"no packet between these ends: {' '.join(conn)}")
     if len(found) == 1:
         return found[0].one
-    from ctreplay.explain.screen import endpoint
-
     lines = [f"{len(found)}{'+' if sink.more else ''} connections match; explain one of them:"]
     for one in found[:_MOST_LISTED]:
-        name = codes.PROTOCOLS.get(one.one.proto, str(one.one.proto))
-        ends = (endpoint(one.one.source(), one.one.sport), endpoint(one.one.destination(), one.one.dport))
+        name = " ".join(map(shlex.quote, spelled(one.one)))
         count = f"{one.packets} packets" + (f", {one.invalid} without an entry" if one.invalid else "")
-        lines.append(f"  ctreplay explain {shlex.quote(source)} {name} {ends[0]} {ends[1]}   # {count}")
+        count += f", first entry {one.conn_id}" if one.conn_id else ""
+        lines.append(f"  ctreplay explain {shlex.quote(source)} {name}   # {count}")
     if len(found) > _MOST_LISTED:
         lines.append(f"  … and {len(found) - _MOST_LISTED} more")
     fail("\n".join(lines))

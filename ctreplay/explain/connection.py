@@ -306,7 +306,7 @@ def explain_connection(
         "oddities": life.oddities,
         "ladder": items,
         "folded": any(item["kind"] == "folded" for item in items),
-        "wireshark": conversation(one.family, one.proto, one.source(), one.destination(), one.sport, one.dport),
+        "wireshark": conversation(one.family, one.proto, one.source(), one.destination(), (one.sport, one.dport)),
         "wireshark_frames": frames(life.frames) if len(life.frames) <= 40 and len(life.captures) == 1 else None,
         "capture_end_ts_ns": end,
     }

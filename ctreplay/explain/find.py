@@ -10,6 +10,7 @@ from typing import Any
 from ctreplay.dataset.rows import RowSink
 from ctreplay.explain.observe import Tuple
 from ctreplay.packet import Packet
+from ctreplay.text.flow import ICMP, WITH_PORTS
 from ctreplay.tracker import codes
 from ctreplay.tracker.entry import Entry
 
@@ -26,14 +27,17 @@ class ConnError(ValueError):
 
 @dataclass(frozen=True)
 class Wanted:
-    """One or two ends; None matches anything. Ends are (high, low, port)."""
+    """One or two ends; None matches anything. Ends are (high, low, port); `ident` is ICMP's identifier."""
 
     proto: int | None
     ends: tuple[tuple[int, int, int | None], ...]
+    ident: int | None = None
 
     def matches(self, p: Packet) -> bool:
         """Whether a packet runs between these ends, either way."""
         if self.proto is not None and p.proto != self.proto:
+            return False
+        if self.ident is not None and (p.proto not in ICMP or p.sport != self.ident):
             return False
         src, dst = (p.src_hi, p.src_lo, p.sport), (p.dst_hi, p.dst_lo, p.dport)
         if len(self.ends) == 1:
@@ -62,16 +66,18 @@ def parse(words: list[str]) -> int | Wanted:
             ]
         )
     text = re.sub(r"<?-+>|<-+|[<>→↔]", " ", text)
-    proto = None
+    proto = ident = None
     ends = []
     for word in text.replace(",", " ").split():
         if word.lower() in _PROTOCOLS:
             proto = _PROTOCOLS[word.lower()]
+        elif match := re.fullmatch(r"id=(\d{1,5})", word):
+            ident = int(match[1])
         else:
             ends.append(_end(word))
     if not 1 <= len(ends) <= 2:
         raise ConnError(f"{text!r} names no connection; write {FORMS}")
-    return Wanted(proto, tuple(ends))
+    return Wanted(proto, tuple(ends), ident)
 
 
 def _joined(host: str, port: str | None) -> str:
@@ -96,12 +102,29 @@ def _end(word: str) -> tuple[int, int, int | None]:
     return value >> 64, value & _U64, None if port is None else int(port)
 
 
+def spelled(one: Tuple) -> list[str]:
+    """Words that `parse` understands and that name this tuple."""
+    proto = codes.PROTOCOLS.get(one.proto)
+    ports = (one.sport, one.dport) if one.proto in WITH_PORTS else (None, None)
+    words = [proto] if proto else []
+    words += [endpoint(one.source(), ports[0]), endpoint(one.destination(), ports[1])]
+    return words + ([f"id={one.sport}"] if one.proto in ICMP else [])
+
+
+def endpoint(host: str, port: int | None) -> str:
+    """`10.0.0.1:80`, `[2001:db8::1]:80`."""
+    if port is None:
+        return host
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 @dataclass
 class Candidate:
     """A tuple with packets; `first` is the first packet's number."""
 
     one: Tuple
     first: int
+    conn_id: int | None = None
     packets: int = 0
     invalid: int = 0
 
@@ -130,5 +153,6 @@ class Candidates(RowSink):
                 return 0
             known = self.found[key] = Candidate(one, p.number)
         known.packets += 1
+        known.conn_id = known.conn_id or (held.conn_id if held is not None else None)
         known.invalid += w.entry is None
         return 0

@@ -21,7 +21,9 @@ SIDE_FIELDS = (
 )  # fmt: skip
 _MEMORY = ("last_index", "last_dir", "last_end", "last_ack", "retrans")
 
-Ends = tuple[int, int, int, int]
+# fragments that are remembered until their datagram is whole
+_DATAGRAMS = 64
+_FRAGMENTS = 100
 
 
 @dataclass(frozen=True)
@@ -237,6 +239,7 @@ class Watch(RowSink):
         self.state: str | None = None
         self.changed: dict[str, tuple[int, int, int]] = {}
         self.pending: list[Happened] = []
+        self.fragments: dict[tuple[int, ...], list[Step]] = {}
 
     def transition(self, change: Change) -> int:
         """An entry of the tuple came, changed or went."""
@@ -282,15 +285,18 @@ class Watch(RowSink):
     def packet(self, p: Packet, w: Packet | None, reason: int, tuple_entry: Entry | None, now: int) -> int:
         """A frame, any frame."""
         if w is None:
-            if p.family != self.watched.family or p.proto != self.watched.proto:
-                return 0
-            direction = self.fragment(p)
-        else:
-            direction = self.watched.direction(w)
-            if direction is None and w.entry is not None and w.entry.conn_id in self.conn_ids:
-                direction = w.direction
+            if p.frag and p.family == self.watched.family and p.proto == self.watched.proto:
+                self.fragment(p, reason, now)
+            return 0
+        direction = self.watched.direction(w)
+        if direction is None and w.entry is not None and w.entry.conn_id in self.conn_ids:
+            direction = w.direction
         if direction is None:
             return 0
+        if p.frag:
+            for piece in self.fragments.pop((p.src_hi, p.src_lo, p.dst_hi, p.dst_lo, p.frag_id), ()):
+                piece.direction = direction
+                self.take(piece)
         step = describe(p, w, reason, tuple_entry, now, direction)
         step.before, step.old_state = self.current, self.state
         step.happened, self.pending = self.pending, []
@@ -304,10 +310,11 @@ class Watch(RowSink):
         self.take(step)
         return 0
 
-    def fragment(self, p: Packet) -> int | None:
-        """Direction of a fragment that is still waiting for the rest of its datagram: addresses must do."""
-        w = self.watched
-        if not p.frag:
-            return None
-        ends = (p.src_hi, p.src_lo), (p.dst_hi, p.dst_lo)
-        return 0 if ends == (w.src, w.dst) else 1 if ends == (w.dst, w.src) else None
+    def fragment(self, p: Packet, reason: int, now: int) -> None:
+        """A fragment that waits for the rest: whose it is shows when its datagram is whole."""
+        key = (p.src_hi, p.src_lo, p.dst_hi, p.dst_lo, p.frag_id)
+        waiting = self.fragments.setdefault(key, [])
+        if len(waiting) < _FRAGMENTS:
+            waiting.append(describe(p, None, reason, None, now, 0))
+        if len(self.fragments) > _DATAGRAMS:
+            del self.fragments[next(iter(self.fragments))]

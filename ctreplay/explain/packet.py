@@ -76,6 +76,7 @@ def explain_packet(journey: Journey, origin: Origin, number: int) -> dict[str, A
     if one is not None and not step.icmp_error:
         seen, watch = watched(journey, origin, one, number)
         step = seen or step
+    with_ports = last.tuple is not None and step.proto in (6, 17, 132, 136)
     found: dict[str, Any] = {
         "packet": number,
         "ts_ns": step.ts,
@@ -93,8 +94,8 @@ def explain_packet(journey: Journey, origin: Origin, number: int) -> dict[str, A
         "proto": codes.PROTOCOLS.get(step.proto, str(step.proto)) if step.proto >= 0 else None,
         "src": step.src or None,
         "dst": step.dst or None,
-        "sport": step.sport if step.proto in (6, 17, 132, 136) else None,
-        "dport": step.dport if step.proto in (6, 17, 132, 136) else None,
+        "sport": step.sport if with_ports else None,
+        "dport": step.dport if with_ports else None,
         "length": step.length,
         "state_before": step.old_state,
         "state_after": step.state,
@@ -118,7 +119,8 @@ def explain_packet(journey: Journey, origin: Origin, number: int) -> dict[str, A
             found["window_check"] = window
         found["what_if"] = what_if(journey, origin, number, step)
     if step.src:
-        found["wireshark"] = conversation(step.family, step.proto, step.src, step.dst, step.sport, step.dport)
+        ports = (step.sport, step.dport) if last.tuple is not None else None
+        found["wireshark"] = conversation(step.family, step.proto, step.src, step.dst, ports)
     found["wireshark_frame"] = frames([step.frame])
     return found
 

@@ -6,6 +6,7 @@ import textwrap
 from typing import Any
 
 from ctreplay.cli.common import printable
+from ctreplay.explain.find import endpoint
 from ctreplay.timetravel.instant import show
 
 _SECOND = 1_000_000_000
@@ -64,13 +65,6 @@ def lasting(ns: int) -> str:
     if hours < 48:
         return f"{hours} h {minutes:02d} m"
     return f"{hours // 24} d {hours % 24} h"
-
-
-def endpoint(host: str, port: int | None) -> str:
-    """`10.0.0.1:80`, `[2001:db8::1]:80`."""
-    if port is None:
-        return host
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def style_of(verdict: str) -> str:
@@ -238,11 +232,9 @@ def ladder(found: dict[str, Any], page: Page) -> None:
 def rung(item: dict[str, Any], clock: str, proto: str, page: Page) -> None:
     """One packet."""
     arrow = "->" if item["direction"] == "original" else "<-"
-    what = item["what"]
+    what = item["what"] or proto
     if item["payload"]:
-        what = f"{what} {item['payload']:,} B".strip()
-    elif not what:
-        what = f"{proto} {item['length']} B"
+        what += f" {item['payload']:,} B"
     line = f"{clock} {item['packet']:>8} {arrow} {what:<18} "
     style = _RED if item["verdict"] == "INVALID" else _YELLOW if "ignored" in item["verdict"] else ""
     pieces = textwrap.wrap(

@@ -44,7 +44,7 @@ def sentences(step: Step, sysctls: dict[str, int]) -> list[str]:
     elif step.kind == "dropped":
         text.append("It went no further: neither tracked nor forwarded.")
     elif step.kind == "fragment":
-        text.append("Fragments are held back until the datagram is whole; only then does one packet get tracked.")
+        text.append("Tracking sees only whole datagrams: the fragment that completes one carries the verdict.")
     return text
 
 

@@ -9,8 +9,9 @@ from typing import Any
 from ctreplay import reasons
 from ctreplay.dataset.rows import RowSink
 from ctreplay.engine import PACKETS_NOTABLE
+from ctreplay.explain.find import endpoint, spelled
 from ctreplay.explain.observe import Tuple
-from ctreplay.explain.screen import Page, endpoint
+from ctreplay.explain.screen import Page
 from ctreplay.packet import Packet
 from ctreplay.timetravel.instant import END
 from ctreplay.timetravel.origin import Origin
@@ -73,18 +74,13 @@ def worth_explaining(journey: Callable[..., Any], origin: Origin, source: str) -
     ]
     connections = []
     for one, (count, conn_id) in sorted(sink.tuples.items(), key=lambda pair: -pair[1][0])[:_SHOWN]:
-        proto = codes.PROTOCOLS.get(one.proto, str(one.proto))
+        what = str(conn_id) if conn_id else " ".join(map(shlex.quote, spelled(one)))
         with_ports = one.proto in _PORTS
-        ends = (
-            endpoint(one.source(), one.sport if with_ports else None),
-            endpoint(one.destination(), one.dport if with_ports else None),
-        )
-        what = f"{conn_id}" if conn_id else f"{proto} {shlex.quote(ends[0])} {shlex.quote(ends[1])}"
         connections.append(
             {
-                "proto": proto,
-                "src": ends[0],
-                "dst": ends[1],
+                "proto": codes.PROTOCOLS.get(one.proto, str(one.proto)),
+                "src": endpoint(one.source(), one.sport if with_ports else None),
+                "dst": endpoint(one.destination(), one.dport if with_ports else None),
                 "conn_id": conn_id or None,
                 "packets": count,
                 "command": f"ctreplay explain {name} {what}",

@@ -14,6 +14,8 @@ from ctreplay.tracker.sink import Change
 
 _SECOND = 1_000_000_000
 _DESTROY = 2
+# connections that are held as Python objects: fast, but a kilobyte each
+_MOST_UNPACKED = 2_000_000
 
 
 @dataclass(slots=True)
@@ -94,13 +96,18 @@ class _Connections:
         import pyarrow.parquet as pq
 
         table = pq.read_table(folder / "connections.parquet", columns=list(self.NAMES)).combine_chunks()
-        self.columns = [table.column(name) for name in self.NAMES]
+        self.columns: list[Any] = [table.column(name) for name in self.NAMES]
         self.columns[self.NAMES.index("first_ts")] = table.column("first_ts").cast("int64")
+        if table.num_rows <= _MOST_UNPACKED:
+            self.columns = [column.to_pylist() for column in self.columns]
         self.row = {conn_id: i for i, conn_id in enumerate(table.column("conn_id").to_pylist())}
 
     def flow(self, conn_id: int) -> Flow:
         i = self.row[conn_id]
-        row: dict[str, Any] = {name: column[i].as_py() for name, column in zip(self.NAMES, self.columns, strict=True)}
+        values = [column[i] for column in self.columns]
+        if not isinstance(self.columns[0], list):
+            values = [value.as_py() for value in values]
+        row: dict[str, Any] = dict(zip(self.NAMES, values, strict=True))
         proto = row["protonum"]
         sport, dport, rsport, rdport = row["orig_sport"], row["orig_dport"], row["reply_sport"], row["reply_dport"]
         if proto in ICMP:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -173,6 +175,30 @@ def test_worth_explaining(run: Run) -> None:
         program, command, *arguments = one["command"].split()
         assert (program, command) == ("ctreplay", "explain")
         assert run(command, *arguments)[0] == 0
+
+
+@pytest.mark.skipif(not shutil.which("tshark"), reason="tshark is not installed")
+def test_display_filters(run: Run, tmp_path: Path) -> None:
+    """tshark finds with them what the answer is about."""
+    for name in ("invalid_window.pcap", "sctp.pcap", "gre.pcap", "ping_unreachable.pcap", "ipv6_mixed.pcap"):
+        capture = SAMPLES / name
+        target = tmp_path / f"{name}.ctreplay"
+        assert run(capture, "-o", target, "-q")[0] == 0
+        entries = duckdb.sql(
+            f"SELECT min(conn_id) FROM '{target}/connections.parquet' GROUP BY proto, family"
+        ).fetchall()
+        for (conn_id,) in entries:
+            found = answer(run, target, conn_id)
+            counts = []
+            for words in (found["wireshark"], found["wireshark_frames"] or found["wireshark"]):
+                command = ["tshark", "-n", "-r", str(capture), "-Y", words, "-T", "fields", "-e", "frame.number"]
+                done = subprocess.run(command, capture_output=True, text=True, check=True)
+                counts.append(len(done.stdout.split()))
+            total = sum(found["packets"].values())
+            # an ICMP error quotes the ends as well
+            assert counts[0] >= total > 0, words
+            if found["wireshark_frames"]:
+                assert counts[1] == total
 
 
 def test_hostile_file_name(run: Run, tmp_path: Path) -> None:
