@@ -54,7 +54,7 @@ def events(
     *,
     filters: Filters,
 ) -> None:
-    """The events, in conntrack's lines.
+    """The events, as conntrack -E prints them.
 
     Forms of -o, several with commas: timestamp, extended, id, ktimestamp, xml, save, json (an object per line).
     """

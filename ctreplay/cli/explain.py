@@ -41,7 +41,7 @@ def explain(
     capture: Captures = None,
     helper: Helpers = None,
 ) -> None:
-    """Why a packet got its verdict (--packet N), or the life of a connection."""
+    """Why a packet got its verdict; how a connection lived."""
     source, *conn = words
     origin = open_origin([source], sysctl, sysctl_file, capture, helper)
     if packet is not None:

@@ -44,7 +44,9 @@ def show_table(
     *,
     filters: Filters,
 ) -> None:
-    """The connection table at any moment, in conntrack's lines; with `expect` behind the source, the expectations.
+    """The table at any moment, as conntrack -L prints it.
+
+    With `expect` behind the source: the expectations, as conntrack -L expect.
 
     Forms of -o, several with commas: extended, id, ktimestamp, xml, save, json, and proc (/proc/net/nf_conntrack).
     """

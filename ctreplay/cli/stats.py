@@ -29,7 +29,7 @@ def stats(
     helper: Helpers = None,
     capture: Captures = None,
 ) -> None:
-    """The counters of the whole replay, in the line of conntrack -S."""
+    """The counters, as conntrack -S prints them."""
     origin = open_origin(sources, sysctl, sysctl_file, capture, helper) if sysctl or sysctl_file or helper else None
     rows = counters(sources, origin, capture)
     if json:
