@@ -147,6 +147,7 @@ def replay_to(
             "helpers": registry.describe(assigned),
             "helper_hints": watching.hints(),
             "late_packets": engine.late,
+            "entries": sink.summary.as_dict(),
             "peak_entries": engine.tracker.occupancy.peak_ever,
             "peak_ts_ns": engine.tracker.occupancy.peak_ts,
             "first_ts_ns": min((ts for c in captures.captures if (ts := c.first_ts) is not None), default=None),

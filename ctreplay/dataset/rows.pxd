@@ -7,7 +7,8 @@ from ctreplay.tracker.sink cimport Change, Sink
 
 cdef long long _SECOND
 cdef int _CAPACITY
-cdef int _TCP, _SCTP
+cdef int _TCP, _SCTP, _STATELESS
+cdef unsigned int _SEEN_REPLY
 
 
 @cython.final
@@ -97,17 +98,31 @@ cdef class PacketRows:
     cdef long long[::1] wirelen
 
 
+@cython.final
+cdef class Summary:
+    cdef long long[::1] protos
+    cdef long long[::1] states
+    cdef long long[::1] whys
+    cdef public long long unreplied
+    cdef public long long midstream
+    cdef public long long one_sided
+    cdef public long long tcp
+
+    cdef int add(self, Entry e, int state, int why) except -1
+
+
 cdef class RowSink(Sink):
     cdef public object flush
     cdef public TransitionRows transitions
     cdef public ConnectionRows connections
     cdef public PacketRows packets
     cdef public list seconds
+    cdef public Summary summary
 
     @cython.locals(r=TransitionRows, i=int, shift=int)
     cpdef int transition(self, Change change) except -1
 
-    @cython.locals(r=ConnectionRows, i=int)
+    @cython.locals(r=ConnectionRows, i=int, state=int)
     cpdef int connection(self, Entry e, int why, long long end_ts, long long left) except -1
 
     @cython.locals(r=PacketRows, i=int, e=Entry, left=cython.longlong)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from struct import calcsize
 from typing import Any
 
 from ctreplay.packet import Packet
+from ctreplay.tracker import codes
 from ctreplay.tracker.entry import Entry
 from ctreplay.tracker.occupancy import Occupancy
 from ctreplay.tracker.sink import Change, Sink
@@ -15,6 +16,8 @@ _SECOND = 1_000_000_000
 _CAPACITY = 65536
 _TCP = 6
 _SCTP = 132
+_SEEN_REPLY = 0x2
+_STATELESS = len(codes.STATES)
 
 # called with (table, columns, rows) when a batch is full
 Flush = Callable[[str, dict[str, Any], int], None]
@@ -29,8 +32,8 @@ class TransitionRows:
     """Columns of transitions.parquet in numbers; `flushed` rows were handed over before these."""
 
     __slots__ = (
-        "columns", "conn_id", "direction", "event", "flushed", "marks", "n", "new_state", "new_status", "old_state", "old_status",
-        "packet", "timeout", "ts", "why",
+        "columns", "conn_id", "direction", "event", "flushed", "marks", "n", "new_state", "new_status", "old_state",
+        "old_status", "packet", "timeout", "ts", "why",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -117,6 +120,57 @@ class ConnectionRows:
         self.dst = c["dst"]
 
 
+class Summary:
+    """What ended how: entries by protocol number, state code (the last place: none) and reason, and odd ones."""
+
+    __slots__ = ("midstream", "one_sided", "protos", "states", "tcp", "unreplied", "whys")
+
+    def __init__(self) -> None:
+        self.protos = _zeros("q", 256)
+        self.states = _zeros("q", len(codes.STATES) + 1)
+        self.whys = _zeros("q", len(codes.WHY))
+        self.unreplied = self.midstream = self.one_sided = self.tcp = 0
+
+    def add(self, e: Entry, state: int, why: int) -> int:
+        """Count an entry that ended."""
+        self.protos[e.proto] += 1
+        self.states[state if state >= 0 else _STATELESS] += 1
+        self.whys[why] += 1
+        if not e.status & _SEEN_REPLY:
+            self.unreplied += 1
+        if e.proto == _TCP:
+            self.tcp += 1
+            if e.midstream:
+                self.midstream += 1
+            if e.orig_packets > 2 and not e.status & _SEEN_REPLY:
+                self.one_sided += 1
+        return 0
+
+    def as_dict(self) -> dict[str, Any]:
+        """The counts by name, without those that are zero."""
+
+        def named(counts: list[int], names: Sequence[str]) -> dict[str, int]:
+            return {name: count for name, count in zip(names, counts, strict=True) if count}
+
+        protos = [codes.PROTOCOLS.get(number, str(number)) for number in range(256)]
+        # TCP and SCTP share names of states
+        states: dict[str, int] = {}
+        for i, name in enumerate((*codes.STATES, "-")):
+            if self.states[i]:
+                states[name] = states.get(name, 0) + self.states[i]
+        total = [self.whys[i] for i in range(len(codes.WHY))]
+        return {
+            "total": sum(total),
+            "unreplied": self.unreplied,
+            "midstream": self.midstream,
+            "tcp": self.tcp,
+            "tcp_one_sided": self.one_sided,
+            "by_proto": named([self.protos[i] for i in range(256)], protos),
+            "by_state": states,
+            "by_end_reason": named(total, codes.WHY),
+        }
+
+
 class PacketRows:
     """Columns of packets.parquet in numbers."""
 
@@ -191,13 +245,14 @@ class PacketRows:
 class RowSink(Sink):
     """Turns what the tracker reports into rows; `flush` is called with each full batch and, by `finish`, the rest."""
 
-    __slots__ = ("connections", "flush", "packets", "seconds", "transitions")
+    __slots__ = ("connections", "flush", "packets", "seconds", "summary", "transitions")
 
     def __init__(self, flush: Flush) -> None:
         self.flush = flush
         self.transitions = TransitionRows()
         self.connections = ConnectionRows()
         self.packets = PacketRows()
+        self.summary = Summary()
         self.seconds: list[tuple[int, ...]] = []
 
     def transition(self, change: Change) -> int:
@@ -249,9 +304,11 @@ class RowSink(Sink):
         r.last_ts[i] = e.last_ts
         r.end_ts[i] = end_ts
         r.last_packet[i] = e.last_packet
-        r.state[i] = state_code(e)
+        state = state_code(e)
+        r.state[i] = state
         r.status[i] = e.status
         r.why[i] = why
+        self.summary.add(e, state, why)
         r.left[i] = left // _SECOND if left >= 0 else -1
         r.mark[i] = e.mark
         r.midstream[i] = e.midstream

@@ -36,6 +36,8 @@ def render(found: dict[str, Any], console: Console | None = None) -> None:
     grid.add_row("invalid", _reasons(found["invalid"], _BAD, "no INVALID packet"))
     if found["ignored"]:
         grid.add_row("ignored", _reasons(found["ignored"], _WARN, ""))
+    if found["helpers"] or found["helper_hints"]:
+        grid.add_row("helpers", _helpers(found))
     console.print(grid)
     if found["talkers"]["sources"]:
         console.print()
@@ -139,6 +141,19 @@ def _reasons(rows: list[dict[str, Any]], style: str, nothing: str) -> Text:
         rest = sum(row["packets"] for row in rows[4:])
         text.append(f"\n{rest:>{width},}", style=style)
         text.append(f"  for {len(rows) - 4} more reasons")
+    return text
+
+
+def _helpers(found: dict[str, Any]) -> Text:
+    text = Text()
+    if found["helpers"]:
+        text.append("on: " + ", ".join(f"{one['helper']}={one['port']}/{one['protocol']}" for one in found["helpers"]))
+    for hint in found["helper_hints"]:
+        if text:
+            text.append("\n")
+        text.append(f"{hint['helper']} is off", style=_WARN if hint["missed"] else "")
+        text.append(f": {hint['control_connections']:,} control connections, ")
+        text.append(f"{hint['missed']:,} later ones would have been RELATED")
     return text
 
 

@@ -4,49 +4,56 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ctreplay.sql import open_dataset, read_run
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
-if TYPE_CHECKING:
-    import duckdb
+from ctreplay import reasons
+from ctreplay.report.talkers import talkers
+from ctreplay.sql import read_run
 
 _TOP = 5
 _OFFLOAD_SHARE = 0.02
 _MIN_ONE_SIDED = 0.2
+# sums over captures.parquet
+_TAINTS = {
+    "packets": "packets", "truncated": "truncated", "drops": "kernel_drops", "reordered": "reordered",
+    "checked": "checksums_checked", "wrong": "checksums_wrong", "offloaded": "checksums_offloaded",
+    "duplicates": "duplicates", "undecodable": "undecodable",
+}  # fmt: skip
 
 
 def triage(path: Path, run: dict[str, Any] | None = None) -> dict[str, Any]:
     """Summary of the dataset at `path`: span, entries, INVALID, pressure, talkers, trust, what to do next."""
     run = run if run is not None else read_run(path)
-    db = open_dataset(path)
-    try:
-        found: dict[str, Any] = {
-            "dataset": str(path),
-            "inputs": [one["path"] for one in run["inputs"]],
-            "complete": run["complete"],
-            "packets": run["packets"],
-            "wall_s": run["wall_s"],
-            "packets_per_s": round(run["packets"] / run["wall_s"]) if run["wall_s"] else None,
-            "sysctls_set": run["sysctls_set"],
-            "span": _span(run),
-            "entries": _entries(db),
-            "invalid": _reasons(db, "invalid"),
-            "ignored": _reasons(db, "ignored"),
-            "table": _table(db, run),
-            "talkers": _talkers(db),
-        }
-        found["trust"] = _trust(db, run)
-        found["next"] = _next(found)
-    finally:
-        db.close()
+    stats, captures = _rows(path, "stats"), _rows(path, "captures")
+    found: dict[str, Any] = {
+        "dataset": str(path),
+        "inputs": [one["path"] for one in run["inputs"]],
+        "complete": run["complete"],
+        "packets": run["packets"],
+        "wall_s": run["wall_s"],
+        "packets_per_s": round(run["packets"] / run["wall_s"]) if run["wall_s"] else None,
+        "sysctls_set": run["sysctls_set"],
+        "helpers": run["helpers"],
+        "span": _span(run),
+        "entries": _entries(run),
+        "invalid": _reasons(stats, "invalid"),
+        "ignored": _reasons(stats, "ignored"),
+        "table": _table(path, run),
+        "talkers": talkers(path, _TOP),
+        "helper_hints": run["helper_hints"],
+    }
+    found["trust"] = _trust(captures, stats, run)
+    found["next"] = _next(found)
     return found
 
 
-def _rows(db: duckdb.DuckDBPyConnection, sql: str, *parameters: Any) -> list[dict[str, Any]]:
-    result = db.execute(sql, list(parameters))
-    names = [column[0] for column in result.description]
-    return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+def _rows(path: Path, table: str) -> list[dict[str, Any]]:
+    """A small table as dictionaries."""
+    rows: list[dict[str, Any]] = pq.read_table(path / f"{table}.parquet").to_pylist()
+    return rows
 
 
 def _span(run: dict[str, Any]) -> dict[str, Any]:
@@ -58,84 +65,54 @@ def _span(run: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _entries(db: duckdb.DuckDBPyConnection) -> dict[str, Any]:
-    grouped = _rows(
-        db,
-        "SELECT proto, state, end_reason, count(*) AS entries, count(*) FILTER (NOT seen_reply) AS unreplied,"
-        " count(*) FILTER (midstream) AS midstream FROM connections GROUP BY ALL",
-    )
-
-    def total(key: str) -> dict[str, int]:
-        sums: dict[str, int] = {}
-        for row in grouped:
-            name = row[key] or "-"
-            sums[name] = sums.get(name, 0) + row["entries"]
-        return dict(sorted(sums.items(), key=lambda item: (-item[1], item[0])))
-
-    return {
-        "total": sum(row["entries"] for row in grouped),
-        "unreplied": sum(row["unreplied"] for row in grouped),
-        "midstream": sum(row["midstream"] for row in grouped),
-        "by_proto": total("proto"),
-        "by_state": total("state"),
-        "by_end_reason": total("end_reason"),
-    }
+def _entries(run: dict[str, Any]) -> dict[str, Any]:
+    """Counts of run.json, the most frequent first."""
+    entries = dict(run["entries"])
+    for key in ("by_proto", "by_state", "by_end_reason"):
+        entries[key] = dict(sorted(entries[key].items(), key=lambda item: (-item[1], item[0])))
+    return entries
 
 
-def _reasons(db: duckdb.DuckDBPyConnection, kind: str) -> list[dict[str, Any]]:
-    from ctreplay import reasons
-
-    names = {name for name, group in zip(reasons.NAMES, reasons.CLASSES, strict=True) if group == kind}
-    rows = _rows(db, "SELECT name, value FROM stats WHERE name LIKE 'reason.%' ORDER BY value DESC, name")
-    return [
+def _reasons(stats: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
+    """Reasons of one class with their packets, the most frequent first."""
+    group = dict(zip(reasons.NAMES, reasons.CLASSES, strict=True))
+    found = [
         {"reason": row["name"].removeprefix("reason."), "packets": row["value"]}
-        for row in rows
-        if row["name"].removeprefix("reason.") in names
+        for row in stats
+        if row["name"].startswith("reason.") and group.get(row["name"].removeprefix("reason.")) == kind
     ]
+    return sorted(found, key=lambda row: (-row["packets"], row["reason"]))
 
 
-def _table(db: duckdb.DuckDBPyConnection, run: dict[str, Any]) -> dict[str, Any]:
-    values = _rows(
-        db,
-        "SELECT coalesce(sum(early_drops), 0) AS early_drops, coalesce(sum(full_drops), 0) AS full_drops,"
-        " coalesce(max(inserts), 0) AS most_inserts_per_s FROM occupancy",
-    )[0]
-    limit = run["sysctls"]["nf_conntrack_max"]
+def _table(path: Path, run: dict[str, Any]) -> dict[str, Any]:
+    early = full = most = 0
+    with pq.ParquetFile(path / "occupancy.parquet") as file:
+        for batch in file.iter_batches(columns=["early_drops", "full_drops", "inserts"]):
+            early += pc.sum(batch["early_drops"]).as_py() or 0
+            full += pc.sum(batch["full_drops"]).as_py() or 0
+            most = max(most, pc.max(batch["inserts"]).as_py() or 0)
     return {
-        "limit": limit or None,
+        "limit": run["sysctls"]["nf_conntrack_max"] or None,
         "peak_entries": run["peak_entries"],
         "peak_ts_ns": run["peak_ts_ns"] if run["peak_entries"] else None,
-        "most_inserts_per_s": int(values["most_inserts_per_s"]),
-        "early_drops": int(values["early_drops"]),
-        "full_drops": int(values["full_drops"]),
+        "most_inserts_per_s": most,
+        "early_drops": early,
+        "full_drops": full,
     }
 
 
-def _talkers(db: duckdb.DuckDBPyConnection) -> dict[str, Any]:
-    sources = _rows(
-        db,
-        "SELECT orig_src AS address, count(*) AS entries, sum(orig_bytes + reply_bytes)::BIGINT AS bytes,"
-        f" count(*) FILTER (NOT seen_reply) AS unreplied FROM connections GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT {_TOP}",
-    )
-    services = _rows(
-        db,
-        "SELECT proto, orig_dst AS address, orig_dport AS port, count(*) AS entries,"
-        " sum(orig_bytes + reply_bytes)::BIGINT AS bytes, count(*) FILTER (NOT seen_reply) AS unreplied"
-        f" FROM connections GROUP BY ALL ORDER BY 4 DESC, 2, 3 LIMIT {_TOP}",
-    )
-    return {"sources": sources, "services": services}
+def _sum(rows: list[dict[str, Any]], name: str) -> int:
+    return sum(row[name] or 0 for row in rows)
 
 
-def _trust(db: duckdb.DuckDBPyConnection, run: dict[str, Any]) -> list[dict[str, str]]:
+def _trust(
+    captures: list[dict[str, Any]], stats: list[dict[str, Any]], run: dict[str, Any]
+) -> list[dict[str, str]]:
     """What taints the capture, worst first; each with what it means for the answers."""
-    c = _rows(
-        db,
-        "SELECT sum(packets) AS packets, sum(truncated) AS truncated, sum(kernel_drops) AS drops,"
-        " sum(reordered) AS reordered, max(max_backstep_ns) AS backstep, sum(checksums_checked) AS checked,"
-        " sum(checksums_wrong) AS wrong, sum(checksums_offloaded) AS offloaded, sum(duplicates) AS duplicates,"
-        " sum(undecodable) AS undecodable FROM captures",
-    )[0]
-    packets = c["packets"] or 0
+    c = {name: _sum(captures, column) for name, column in _TAINTS.items()}
+    c["backstep"] = max((row["max_backstep_ns"] for row in captures), default=0)
+    entries = run["entries"]
+    packets = c["packets"]
     notes: list[dict[str, str]] = []
 
     def say(what: str, text: str) -> None:
@@ -156,20 +133,14 @@ def _trust(db: duckdb.DuckDBPyConnection, run: dict[str, Any]) -> list[dict[str,
         say("late", f"{run['late_packets']:,} packets came too late to be sorted; they were worked at the clock's time")
     if c["duplicates"] > packets / 100:
         say("duplicates", f"{c['duplicates']:,} packets appear twice (several interfaces in one capture?)")
-    sided = _rows(
-        db,
-        "SELECT count(*) FILTER (orig_packets > 2 AND NOT seen_reply) AS one_sided, count(*) AS n"
-        " FROM connections WHERE proto = 'tcp'",
-    )[0]
-    if sided["n"] and sided["one_sided"] / sided["n"] >= _MIN_ONE_SIDED:
-        shown = f"{sided['one_sided']:,} of {sided['n']:,} TCP flows show one direction only"
-        say("one-sided", f"{shown}: asymmetric routing?")
-    picked_up = "SELECT count(*) FILTER (midstream) AS m, count(*) AS n FROM connections WHERE proto = 'tcp'"
-    midstream = _rows(db, picked_up)[0]
-    if midstream["m"]:
+    tcp = entries["tcp"]
+    if tcp and entries["tcp_one_sided"] / tcp >= _MIN_ONE_SIDED:
+        one_sided = entries["tcp_one_sided"]
+        say("one-sided", f"{one_sided:,} of {tcp:,} TCP flows show one direction only: asymmetric routing?")
+    if entries["midstream"]:
         say(
             "mid-stream",
-            f"{midstream['m']:,} of {midstream['n']:,} TCP flows began before the capture: picked up liberally",
+            f"{entries['midstream']:,} of {tcp:,} TCP flows began before the capture: picked up liberally",
         )
     if c["wrong"] and c["checked"] and c["wrong"] / c["checked"] > _OFFLOAD_SHARE:
         share = 100 * c["wrong"] / c["checked"]
@@ -187,14 +158,14 @@ def _trust(db: duckdb.DuckDBPyConnection, run: dict[str, Any]) -> list[dict[str,
         )
     if c["undecodable"]:
         kinds: dict[str, int] = {}
-        for row in _rows(db, "SELECT undecodable_by_reason AS kinds FROM captures"):
-            for name, count in json.loads(row["kinds"]).items():
+        for row in captures:
+            for name, count in json.loads(row["undecodable_by_reason"]).items():
                 kinds[name] = kinds.get(name, 0) + count
         most = sorted(kinds.items(), key=lambda item: -item[1])[:3]
         listed = ", ".join(f"{name} {count:,}" for name, count in most)
         say("not IP", f"{c['undecodable']:,} frames are no readable IP: {listed}")
-    links = [r["linktype_name"] for r in _rows(db, "SELECT DISTINCT linktype_name FROM captures ORDER BY 1")]
-    unknown = _rows(db, "SELECT value FROM stats WHERE name = 'reason.linktype'")
+    links = sorted({row["linktype_name"] for row in captures})
+    unknown = [row for row in stats if row["name"] == "reason.linktype"]
     if unknown:
         say("link type", f"{unknown[0]['value']:,} frames of a link type that cannot be read (of {', '.join(links)})")
     for skipped in run["skipped"]:
@@ -225,6 +196,8 @@ def _next(found: dict[str, Any]) -> list[dict[str, str]]:
     entries, table = found["entries"], found["table"]
     if table["early_drops"] or table["full_drops"]:
         propose(f"ctreplay query {quote(name)} table_pressure", "when the table was full, and who filled it")
+    if any(hint["missed"] for hint in found["helper_hints"]):
+        propose(f"ctreplay query {quote(name)} helper_missed", "connections that a helper would have made RELATED")
     if found["invalid"]:
         propose(f"ctreplay query {quote(name)} invalid_by_reason", "which connections the INVALID packets belong to")
         propose(f"ctreplay explain {quote(name)}", "pick a packet and see why it got its verdict")
