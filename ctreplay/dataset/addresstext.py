@@ -56,7 +56,7 @@ def mapped(keys: Any, at: int) -> bool:
     for i in range(10):
         if keys[at + i]:
             return False
-    return keys[at + 10] == 255 and keys[at + 11] == 255
+    return keys[at + 10] == 255 and keys[at + 11] == 255  # type: ignore[no-any-return]
 
 
 def buffers(n: int) -> tuple[bytearray, bytearray]:

@@ -25,7 +25,7 @@ Flush = Callable[[str, dict[str, Any], int], None]
 
 def _zeros(code: str, count: int) -> Any:
     # pages of a fresh bytearray cost nothing until they are written to
-    return memoryview(bytearray(calcsize(code) * count)).cast(code)
+    return memoryview(bytearray(calcsize(code) * count)).cast(code)  # type: ignore[call-overload]
 
 
 class TransitionRows:

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from ctreplay.timetravel.origin import Origin
 
 _FIELDS = (
-    "packet", "ts", "capture", "frame", "offset", "caplen", "wirelen", "conn_id", "tuple_conn_id", "direction", "ctstate",
+    "packet", "ts", "capture", "frame", "offset", "caplen", "wirelen", "conn_id", "tuple_conn_id", "direction",
+    "ctstate",
     "reason", "state", "timeout_s", "margin", "proto", "src", "dst",
 )  # fmt: skip
 _FRAGMENT = tuple(name for name, group, _ in reasons.TABLE if group == "fragment")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Iterator
 from typing import Any
@@ -45,7 +46,7 @@ class ForwardFile:
         self.window = bytearray()
         self.base = 0
         self.kept: dict[int, bytes] = {}
-        if any(later[0] < earlier[0] for earlier, later in zip(wanted, wanted[1:], strict=False)):
+        if any(later[0] < earlier[0] for earlier, later in itertools.pairwise(wanted)):
             # frames out of order: all wanted ones are read once, in the file's order
             for offset, length in sorted(set(wanted)):
                 self.kept[offset] = self._forward(offset, length)

@@ -165,7 +165,8 @@ def _facts(schema: str, run: dict[str, Any]) -> str:
         CREATE OR REPLACE TABLE {schema}reasons(name VARCHAR, class VARCHAR, meaning VARCHAR);
         INSERT INTO {schema}reasons VALUES {known};
         INSERT INTO {schema}reasons SELECT substr(name, 8), 'undecodable', description FROM {schema}stats
-            WHERE name LIKE 'reason.%' AND substr(name, 8) NOT IN (SELECT name FROM {schema}reasons);
+            WHERE name LIKE 'reason.%'
+              AND substr(name, 8) NOT IN (SELECT name FROM {schema}reasons);
     """
 
 

@@ -116,7 +116,8 @@ MACROS: tuple[Macro, ...] = (
         "a row of ct_at as a line of `conntrack -L` (without use= of masters and without helper=): "
         "SELECT ct_line(c) FROM ct_at('2026-01-01 12:00:00') c",
         """concat(CASE WHEN c.proto IN ('tcp','udp','udplite','icmp','icmpv6','sctp','gre')
-                    THEN rpad(c.proto, 8, ' ') ELSE 'unknown ' END, ' ', c.protonum, ' ', coalesce(c.remaining_s::VARCHAR, '?'),
+                    THEN rpad(c.proto, 8, ' ') ELSE 'unknown ' END, ' ', c.protonum, ' ',
+                    coalesce(c.remaining_s::VARCHAR, '?'),
             CASE WHEN c.state IS NOT NULL THEN ' ' || c.state::VARCHAR END,
             ' src=', c.orig_src, ' dst=', c.orig_dst,
             CASE WHEN c.icmp_type IS NOT NULL
@@ -168,7 +169,8 @@ TABLE_MACROS: tuple[Macro, ...] = (
         "ct_at(t)",
         "the table at an instant (UTC text or TIMESTAMP_NS): connections alive at t with their state, seen_reply and "
         "assured of then, remaining_s and remaining_exact. Which entries were alive and in which state is exact; "
-        "remaining_s is known with --packets all, and for entries that no later packet renewed (remaining_exact: to the "
+        "remaining_s is known with --packets all, and for entries that no later packet renewed (remaining_exact: to "
+        "the "
         "second), else null. `ctreplay list --at T` is exact always",
         f"SELECT * EXCLUDE (moment) FROM ({_AT})",
     ),

@@ -97,8 +97,9 @@ class Tracker:
 
     __slots__ = (
         "change", "checksum", "datagram", "expecting", "gre_keys", "helpers", "icmp", "limit", "n_dropped",
-        "n_dropped_by_helper", "n_early_drop", "n_error", "n_invalid", "n_processed", "network", "next_expectation", "now",
-        "occupancy", "reason_counts", "s", "sctp", "sink", "started", "table", "tcp", "timers", "tuple_entry", "watch",
+        "n_dropped_by_helper", "n_early_drop", "n_error", "n_invalid", "n_processed", "network", "next_expectation",
+        "now", "occupancy", "reason_counts", "s", "sctp", "sink", "started", "table", "tcp", "timers", "tuple_entry",
+        "watch",
     )  # fmt: skip
 
     def __init__(self, settings: Settings, sink: Sink, network: Network, checksum: Checksum) -> None:

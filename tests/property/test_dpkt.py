@@ -134,7 +134,15 @@ def test_link_layers(name: str) -> None:
     done = [compare(linktype, before4 + V4)] if name != "ipv6" else []
     if before6 is not None:
         done.append(compare(linktype, before6 + V6))
-    unread = {"llc ip", "sll, vlan", "mpls pseudowire", "vlan 9100 9200 9300", "vlan, snap", "802.11 wds", "802.11 qos, ht"}
+    unread = {
+        "llc ip",
+        "sll, vlan",
+        "mpls pseudowire",
+        "vlan 9100 9200 9300",
+        "vlan, snap",
+        "802.11 wds",
+        "802.11 qos, ht",
+    }
     if name not in unread:
         assert any(done), "dpkt does not read this"
 

@@ -17,7 +17,7 @@ from ctreplay.dataset import schema
 from ctreplay.replaying import replay_to
 from ctreplay.tracker import sysctl
 
-from .program import SAMPLES, rows
+from .program import SAMPLES
 
 TS = "timestamp[ns]"
 # design section 6, to the letter; "dictionary" stands for dictionary-encoded text

@@ -60,7 +60,7 @@ def test_the_names_that_samples_and_users_rely_on():
         keepalive_intervals timeout_peaks udp_stale_refresh udp_late_inbound helper_missed failover_survivors half_open
         syn_flood_sources early_drops tuple_reuse challenge_ack syn_sent_refresh snat_headroom offload_candidates
         long_established_idle never_replied rst_origin retrans_heavy zero_window capture_quality start_censored
-        end_censored compare_runs port_scan late_packets icmp_errors""".split()
+        end_censored compare_runs port_scan late_packets icmp_errors""".split()  # noqa: SIM905
     assert set(promised) <= listed
     table = (SAMPLES / "README.md").read_text(encoding="utf-8")
     for row in table.splitlines():
@@ -117,7 +117,7 @@ def test_every_query_has_a_golden():
 def test_needs_packets(replayed):
     query = library.load("idle_gaps")
     check_needs(query, [replayed("keepalives.pcap")])
-    with pytest.raises(QueryError, match="needs every packet.*--packets all --force -o"):
+    with pytest.raises(QueryError, match=r"needs every packet.*--packets all --force -o"):
         query_named([replayed("keepalives.pcap", "notable")], query, {})
 
 
