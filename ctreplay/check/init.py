@@ -51,7 +51,7 @@ def _quoted(text: str) -> str:
     import json
 
     safe = all(char.isalnum() or char in "/._-" for char in text) and text[:1].isalpha()
-    return text if safe and text.lower() not in ("true", "false", "null") else json.dumps(text)
+    return text if safe and text.lower() not in ("true", "false", "null") else json.dumps(text, ensure_ascii=False)
 
 
 def _count(db: duckdb.DuckDBPyConnection, sql: str) -> int:

@@ -143,6 +143,10 @@ def _convert(node: Any, path: str, done: dict[int, Node | None], depth: int) -> 
         result = Node(value, line, column, node.start_mark.index, node.end_mark.index, node.style in ("|", ">"), quoted)
         done[id(node)] = result
         return result
-    result = Node(value, line, column, node.start_mark.index, node.end_mark.index)
+    end = node.end_mark.index
+    if not node.flow_style and value:
+        # the mark of a block stands at the next token, behind comments that are not its own
+        end = max(one.end for one in (value.values() if isinstance(value, dict) else value))
+    result = Node(value, line, column, node.start_mark.index, end)
     done[id(node)] = result
     return result

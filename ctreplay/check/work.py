@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import duckdb
 
 SHOWN_ROWS = 10
+_NAMED_CAPTURES = 6
 PASSED, FAILED, ERROR = "passed", "failed", "error"
 
 
@@ -235,10 +236,10 @@ def _short_form(db: duckdb.DuckDBPyConnection, assertion: Assertion, run: dict[s
 def explain_command(task: Task, dataset: Path, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """`ctreplay explain …` for the first offending row that names a packet or a connection, else empty."""
     source, options = [os.fspath(dataset)], []
-    if task.dataset is None and not task.keep:
+    if task.dataset is None and (len(task.captures) <= _NAMED_CAPTURES or not task.keep):
+        # with the captures themselves the command works on any machine, not only where the cache is
         source = [os.path.relpath(task.folder / one) for one in task.captures]
-        for name, value in task.options.sysctls:
-            options += ["--sysctl", f"{name}={value}"]
+        options = task.options.command_line()
     for column, option in (("packet", ["--packet"]), ("conn_id", [])):
         if column not in columns or (column == "packet" and "transition_id" in columns):
             continue

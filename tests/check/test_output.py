@@ -1,0 +1,275 @@
+"""What `ctreplay check` prints and writes: lines, JSON, JUnit, annotations, updates; hostile text stays text."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from tests.check import captures as c
+
+# a file name with everything that a terminal, XML, Markdown and a workflow command could take for its own
+HOSTILE = "a\x1b[31m,b:%|`<&>\"'[x](y) 💥\nc.pcap"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    found = tmp_path / "repository"
+    found.mkdir()
+    c.pcap(found / "web.pcap", c.with_stray(c.talk()))
+    return found
+
+
+def checks(folder: Path, *assertions: str, captures: str = "web.pcap") -> Path:
+    path = folder / "ctreplay.yaml"
+    body = "".join(f"      - {one}\n" for one in assertions)
+    path.write_text(f"checks:\n  - captures: {json.dumps(captures, ensure_ascii=False)}\n    assert:\n{body}")
+    return path
+
+
+def test_a_failure_names_packets_and_the_command_that_explains_them(run, folder):
+    checks(folder, "expect: {invalid_packets: 0}", "expect: {connections: 5}")
+    done = run("check", cwd=folder)
+    assert done.returncode == 1
+    lines = done.stdout.splitlines()
+    assert lines[0] == "FAIL  web.pcap: no INVALID packets  (ctreplay.yaml:4)"
+    assert lines[1].strip() == "INVALID packets: 1; expected 0"
+    assert "192.0.2.80:443" in done.stdout
+    assert "tcp_seq_over_upper_bound" in done.stdout
+    command = next(line for line in lines if "ctreplay explain" in line).split()
+    assert command[1:4] == ["explain", "web.pcap", "--packet"]
+    assert "ok    web.pcap: connections: 5" in lines
+    explained = run(*command[1:], cwd=folder)
+    assert explained.returncode == 0, explained.stderr
+    assert "INVALID" in explained.stdout
+
+
+def test_the_explaining_command_carries_the_options(run, folder):
+    path = checks(folder, "expect: {connections: 9}")
+    path.write_text(path.read_text().replace("    assert", "    sysctls: {nf_conntrack_tcp_loose: 0}\n    assert"))
+    for more in ([], ["--no-cache"]):
+        done = run("check", *more, cwd=folder.parent)
+        command = next(line for line in done.stdout.splitlines() if "ctreplay explain" in line)
+        assert shlex.split(command)[2:] == ["repository/web.pcap", "1", "--sysctl", "nf_conntrack_tcp_loose=0"]
+
+
+def test_number_comparisons_every_and_empty(run, folder):
+    checks(
+        folder,
+        "expect: {every: assured, where: orig_dport = 443}",
+        "expect: {every: assured}",
+        "expect: {every: assured, where: orig_dport = 9}",
+        "{name: or none, expect: {every: assured, where: orig_dport = 9, empty_ok: true}}",
+        "expect: {end_reasons: [timeout], where: proto = 'udp'}",
+        "expect: {counter: invalid, is: 1}",
+        "expect: {peak_entries: 1..5}",
+    )
+    results = json.loads(run("check", "--json", cwd=folder).stdout)["results"]
+    assert [one["status"] for one in results] == ["passed", "failed", "failed", "passed", "passed", "passed", "passed"]
+    assert "empty_ok" in results[2]["message"]
+    assert results[1]["rows"][0]["orig_src"] == "10.0.0.1"
+
+
+def test_sql_errors_are_errors(run, folder):
+    checks(
+        folder, "sql: SELECT nope FROM connections", "sql: DROP VIEW connections", "sql: SELECT * FROM '/etc/passwd'"
+    )
+    done = run("check", cwd=folder)
+    assert done.returncode == 2
+    assert done.stdout.count("ERROR") >= 3
+    assert 'Referenced column "nope"' in done.stdout
+    assert "root:" not in done.stdout
+
+
+def test_a_file_that_is_no_capture(run, folder):
+    (folder / "web.pcap").write_bytes(b"nothing of the kind")
+    checks(folder, "expect: {connections: 5}")
+    done = run("check", "--junit", "out.xml", cwd=folder)
+    assert done.returncode == 2
+    assert "ERROR web.pcap: " in done.stdout
+    assert ElementTree.parse(folder / "out.xml").find(".//error") is not None
+
+
+def test_list_pattern_fail_fast_and_quiet(run, folder):
+    checks(
+        folder,
+        "expect: {invalid_packets: 0}",
+        "name: Second\n        expect: {connections: 9}",
+        "expect: {idle_cut: 0}",
+    )
+    assert run("check", "--list", cwd=folder).stdout.splitlines() == [
+        "ctreplay.yaml:4: web.pcap: no INVALID packets",
+        "ctreplay.yaml:5: web.pcap: Second",
+        "ctreplay.yaml:7: web.pcap: no connection cut while idle",
+    ]
+    assert "1 passed" in run("check", "-k", "IDLE", cwd=folder).stdout
+    assert "1 failed" in run("check", "-k", "web*second", cwd=folder).stdout
+    assert run("check", "-k", "nothing", cwd=folder).returncode == 2
+    assert run("check", "--fail-fast", cwd=folder).stdout.splitlines()[-1].startswith("0 passed, 1 failed")
+    assert "ok " not in run("check", "-q", cwd=folder).stdout
+
+
+def test_a_dataset_in_place_of_the_captures(run, folder):
+    checks(folder, "expect: {invalid_packets: 1}")
+    assert run("web.pcap", "-o", "d.ctreplay", "-q", cwd=folder).returncode == 0
+    (folder / "web.pcap").unlink()
+    done = run("check", "d.ctreplay", "ctreplay.yaml", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert "ok    d.ctreplay: INVALID packets: 1" in done.stdout
+
+
+def test_cache_is_used_and_mistrusted(run, folder):
+    checks(folder, "expect: {connections: 5}")
+    cache = folder / "kept"
+    arguments = ("check", "--cache", cache)
+    assert "(0 from the cache)" in run(*arguments, cwd=folder).stdout
+    assert "(1 from the cache)" in run(*arguments, cwd=folder).stdout
+    (entry,) = cache.glob("*.ctreplay")
+    table = entry / "connections.parquet"
+    table.write_bytes(table.read_bytes()[:-20] + bytes(20))
+    done = run(*arguments, cwd=folder)
+    assert (done.returncode, "(0 from the cache)" in done.stdout) == (0, True)
+    (entry / "run.json").unlink()
+    assert "(0 from the cache)" in run(*arguments, cwd=folder).stdout
+    c.pcap(folder / "web.pcap", c.talk())
+    assert "(0 from the cache)" in run(*arguments, cwd=folder).stdout
+    assert not list(cache.glob(".new-*"))
+    (folder / "file").write_text("")
+    assert run("check", "--cache", "file", cwd=folder).returncode == 2
+
+
+def test_junit_and_github_with_hostile_names(run, folder):
+    (folder / "web.pcap").rename(folder / HOSTILE)
+    checks(folder, "name: 'x|y ::error:: %0A'\n        expect: {invalid_packets: 0}", captures=HOSTILE)
+    summary = folder / "summary.md"
+    done = run("check", "--junit", "out.xml", "--github", cwd=folder, GITHUB_STEP_SUMMARY=str(summary))
+    assert done.returncode == 1, done.stderr
+    assert "\x1b" not in done.stdout
+    (case,) = ElementTree.parse(folder / "out.xml").iter("testcase")
+    assert case.get("name") == "x|y ::error:: %0A"
+    assert case.get("line") == "4"
+    failure = case.find("failure")
+    assert failure is not None
+    assert "tcp_seq_over_upper_bound" in (failure.text or "")
+    commands = [line for line in done.stdout.splitlines() if line.startswith("::")]
+    assert len(commands) == 1
+    match = re.fullmatch(r"::error file=ctreplay\.yaml,line=4,title=([^,:]*)::(.*)", commands[0])
+    assert match is not None
+    assert "%250A" in match[1]
+    assert "%0A" in match[2]
+    row = summary.read_text().splitlines()[-1]
+    assert row.count("|") == 5
+    assert "<" not in row
+    assert "`" not in row
+
+
+def test_hostile_strings_in_rows(run, folder):
+    text = "chr(27) || '[31m' || chr(10) || '</x>::error::' || chr(8238)"
+    checks(folder, f'sql: "SELECT {text} AS bad, conn_id FROM connections"')
+    done = run("check", "--junit", "out.xml", "--github", cwd=folder)
+    assert done.returncode == 1
+    assert "\x1b" not in done.stdout
+    assert "\u202e" not in done.stdout
+    assert not [line for line in done.stdout.splitlines() if line.startswith("::error::")]
+    ElementTree.parse(folder / "out.xml")
+    assert json.loads(run("check", "--json", cwd=folder).stdout)["results"][0]["rows"][0]["bad"].startswith("\x1b")
+
+
+def test_annotations_are_relative_to_the_workspace(run, folder):
+    checks(folder, "expect: {connections: 9}")
+    done = run("check", "--github", folder / "ctreplay.yaml", GITHUB_WORKSPACE=str(folder.parent))
+    assert "::error file=repository/ctreplay.yaml,line=4," in done.stdout
+
+
+def test_update_changes_the_tables_and_nothing_else(run, folder):
+    before = """\
+# a comment
+checks:
+  - captures: web.pcap   # another
+    assert:
+      - name: states
+        sql: SELECT state, count(*) AS n FROM connections WHERE proto = 'tcp' GROUP BY state
+        equals: |
+          state,n
+          CLOSE,9
+
+      - name: in a list
+        sql: SELECT proto, count(*) AS n FROM connections GROUP BY proto
+        equals:
+          - {proto: tcp, n: 3}
+          - {proto: udp, n: 7}
+        # behind it
+      - name: empty
+        sql: SELECT orig_dport FROM connections WHERE proto = 'udp'
+        equals:
+      - name: in a file
+        query: invalid_by_reason
+        equals_file: expected/reasons.csv
+      - name: fine already
+        sql: SELECT count(*) AS n FROM connections
+        equals: [{n: 5.0}]
+"""
+    path = folder / "ctreplay.yaml"
+    path.write_text(before)
+    assert run("check", cwd=folder).returncode == 1
+    assert path.read_text() == before
+    done = run("check", "--update", cwd=folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "-          CLOSE,9" in done.stdout
+    after = path.read_text()
+    assert "# a comment\n" in after
+    assert "# another\n" in after
+    assert "        # behind it\n" in after
+    assert "        equals: [{n: 5.0}]\n" in after
+    assert "          udp,1\n" in after
+    assert "        equals: |\n          orig_dport\n          53\n" in after
+    assert "tcp_seq_over_upper_bound" in (folder / "expected" / "reasons.csv").read_text()
+    assert run("check", cwd=folder).returncode == 0
+    assert run("check", "--update", cwd=folder).stdout.startswith("ok")
+    assert path.read_text() == after
+
+
+def test_update_refuses_one_table_for_two_captures(run, folder):
+    c.pcap(folder / "web2.pcap", c.talk()[:10])
+    path = checks(
+        folder,
+        "sql: SELECT count(*) AS n FROM connections\n        equals: |\n          n\n          1",
+        captures="web*.pcap",
+    )
+    before = path.read_text()
+    done = run("check", "--update", "-j", "1", cwd=folder)
+    assert done.returncode == 2
+    assert "ctreplay.yaml:4" in done.stderr
+    assert path.read_text() == before
+
+
+def test_init_writes_checks_that_hold(run, folder):
+    c.pcap(folder / "dns: odd 'name'.pcap", [one for one in c.talk() if one[1][9] == 17])
+    done = run("check", "--init", "web.pcap", "dns: odd 'name'.pcap", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    again = run("check", "-j", "1", cwd=folder)
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert again.stdout.count("ok ") >= 8
+    assert run("check", "--init", "web.pcap", cwd=folder).returncode == 2, "an existing file stays"
+    c.pcap(folder / "web.pcap", c.talk())
+    assert run("check", "-j", "1", cwd=folder).returncode == 1
+
+
+def test_lines_fit_narrow_terminals(run, folder):
+    checks(folder, "expect: {invalid_packets: 0}", "sql: SELECT * FROM connections")
+    for columns in (80, 120):
+        done = run("check", cwd=folder, COLUMNS=str(columns))
+        lines = [line for line in done.stdout.splitlines() if "ctreplay explain" not in line]
+        assert max(map(len, lines)) <= columns, max(lines, key=len)
+
+
+def test_the_command_is_ready_for_a_shell(run, folder):
+    (folder / "web.pcap").rename(folder / "two words $HOME.pcap")
+    checks(folder, "expect: {invalid_packets: 0}", captures="two words*.pcap")
+    done = run("check", cwd=folder)
+    command = next(line for line in done.stdout.splitlines() if "ctreplay explain" in line)
+    assert shlex.split(command)[2] == "two words $HOME.pcap"
