@@ -48,6 +48,8 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]], room: int) -> I
         for row in shown:
             line = ""
             for name, value in zip(names, row, strict=True):
+                if value == "-":
+                    continue
                 part = cut(f"{name}={value}", room)
                 if line and len(line) + 2 + len(part) > room:
                     yield line
@@ -81,7 +83,8 @@ def endpoints(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> tuple[tu
         if host in names and port in names:
             join[names.index(host)] = names.index(port)
             drop.add(names.index(port))
-    kept = [at for at in range(len(names)) if at not in drop]
+    # the 16-byte keys say again what the addresses say
+    kept = [at for at in range(len(names)) if at not in drop and not names[at].endswith("_key")]
     found = []
     for row in rows:
         cells = []

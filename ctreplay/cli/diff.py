@@ -21,6 +21,11 @@ def diff(
     sysctl: list[str] | None = typer.Option(None, "--sysctl", metavar="NAME=VALUE", help="Replay both with this."),
     base_sysctl: list[str] | None = typer.Option(None, "--base-sysctl", metavar="NAME=VALUE", help="Replay BASE with."),
     new_sysctl: list[str] | None = typer.Option(None, "--new-sysctl", metavar="NAME=VALUE", help="Replay NEW with."),
+    helper: list[str] | None = typer.Option(None, "--helper", metavar="NAME[=PORT,...]", help="Replay both with this."),
+    base_helper: list[str] | None = typer.Option(
+        None, "--base-helper", metavar="NAME[=PORT]", help="Replay BASE with."
+    ),
+    new_helper: list[str] | None = typer.Option(None, "--new-helper", metavar="NAME[=PORT]", help="Replay NEW with."),
     by_packet: bool = typer.Option(
         False, "--by-packet", help="Match by packet number: for the same capture on both sides."
     ),
@@ -46,8 +51,12 @@ def diff(
 
     rules = Rules(by_packet, relative, _duration(tolerance), _ignored(ignore or []))
     options = [
-        Options(tuple(sorted(read_sysctls([*(sysctl or []), *(own or [])], None).items())), packets.value)
-        for own in (base_sysctl, new_sysctl)
+        Options(
+            tuple(sorted(read_sysctls([*(sysctl or []), *(own or [])], None).items())),
+            packets.value,
+            (*(helper or []), *(own_helper or [])),
+        )
+        for own, own_helper in ((base_sysctl, base_helper), (new_sysctl, new_helper))
     ]
     began = time.perf_counter()
     try:

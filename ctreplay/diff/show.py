@@ -36,7 +36,10 @@ def tuple_of(about: dict[str, str | None], prefix: str = "orig_") -> str:
 def _settings(side: Side, other: Side) -> str:
     """The sysctls that this side has otherwise than the other."""
     mine, its = side.run.get("sysctls", {}), other.run.get("sysctls", {})
-    return "  ".join(f"{name}={mine[name]}" for name in sorted(mine) if mine[name] != its.get(name))
+    found = [f"{name}={mine[name]}" for name in sorted(mine) if mine[name] != its.get(name)]
+    if side.options.helpers != other.options.helpers:
+        found += [f"helper {name}" for name in side.options.helpers] or ["no helper"]
+    return "  ".join(found)
 
 
 def _plural(number: int, noun: str) -> str:
@@ -141,7 +144,7 @@ def _change(change: Change) -> Iterator[str]:
             what = [
                 about["state"] or "",
                 about["end_reason"] or "",
-                f"{about['orig_packets']}/{about['reply_packets']} packets",
+                f"{about['orig_packets']}/{about['reply_packets']}",
             ]
         else:
             what = [about["ctstate"] or "", about["reason"] or ""]

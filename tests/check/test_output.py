@@ -64,7 +64,7 @@ def test_number_comparisons_every_and_empty(run, folder):
         "expect: {every: assured}",
         "expect: {every: assured, where: orig_dport = 9}",
         "{name: or none, expect: {every: assured, where: orig_dport = 9, empty_ok: true}}",
-        "expect: {end_reasons: [timeout], where: proto = 'udp'}",
+        "expect: {end_reasons: [capture_end], where: proto = 'udp'}",
         "expect: {counter: invalid, is: 1}",
         "expect: {peak_entries: 1..5}",
     )

@@ -34,3 +34,13 @@ def test_an_option_differs(run):
     done = run("diff", capture, capture, "--new-sysctl", "nf_conntrack_tcp_be_liberal=1")
     assert done.returncode == 1
     assert "tcp_seq_over_upper_bound" in done.stdout
+
+
+def test_a_helper_differs(run):
+    capture = SAMPLES / "ftp_passive.pcap"
+    done = run("diff", capture, capture, "--new-helper", "ftp")
+    assert done.returncode == 1
+    assert "expected" in done.stdout
+    assert "expectations  " in done.stdout
+    assert run("diff", capture, capture, "--helper", "ftp").returncode == 0
+    assert "ftp" in run("diff", capture, capture, "--helper", "fpt").stderr
