@@ -94,6 +94,11 @@ def main() -> None:
         where = f": {exc.filename}" if exc.filename else ""
         complain(f"{exc.strerror or exc}{where}")
         code = EXIT_USAGE
+    except Exception as exc:
+        if os.environ.get("CTREPLAY_DEBUG"):
+            raise
+        complain(f"internal error, please report it: {type(exc).__name__}: {exc} (CTREPLAY_DEBUG=1 shows where)")
+        code = EXIT_USAGE
     else:
         code = 0
     sys.exit(code)

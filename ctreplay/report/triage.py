@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ctreplay import reasons
+from ctreplay.dataset.schema import TABLES
 from ctreplay.report.talkers import talkers
 from ctreplay.sql import read_run
 
@@ -51,8 +52,9 @@ def triage(path: Path, run: dict[str, Any] | None = None) -> dict[str, Any]:
 
 
 def _rows(path: Path, table: str) -> list[dict[str, Any]]:
-    """A small table as dictionaries."""
-    rows: list[dict[str, Any]] = pq.read_table(path / f"{table}.parquet").to_pylist()
+    """A small table as dictionaries, without its times: Python has none that hold nanoseconds."""
+    columns = [column.name for column in TABLES[table] if column.type != "ts"]
+    rows: list[dict[str, Any]] = pq.read_table(path / f"{table}.parquet", columns=columns).to_pylist()
     return rows
 
 
