@@ -5,6 +5,7 @@ from __future__ import annotations
 import fnmatch
 import glob
 import os
+import signal
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -148,7 +149,13 @@ def run(jobs: Sequence[Job], workers: int) -> Generator[tuple[Job, Report], None
     import ctreplay.replaying
     import ctreplay.sql  # noqa: F401
 
-    pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("fork"))
+    # Ctrl-C ends the workers without a word; what they were writing has no final name yet
+    pool = ProcessPoolExecutor(
+        workers,
+        mp_context=multiprocessing.get_context("fork"),
+        initializer=signal.signal,
+        initargs=(signal.SIGINT, signal.SIG_DFL),
+    )
     try:
         futures: list[Future[Report]] = [pool.submit(work, job.task) for job in jobs]
         for job, future in zip(jobs, futures, strict=True):
