@@ -18,6 +18,7 @@ _PER_GROUP = 500
 _CANDIDATES = 50
 _COLUMNS = ["proto", "orig_src", "orig_dst", "orig_dport", "orig_bytes", "reply_bytes", "seen_reply"]
 _BETWEEN = "\n"
+_ORDER = [("count", "descending"), ("key", "ascending")]
 
 
 def talkers(path: Path, top: int) -> dict[str, list[dict[str, Any]]]:
@@ -51,10 +52,12 @@ def _ranked(path: Path, kind: str, top: int) -> list[dict[str, Any]]:
     seen: Counter[str] = Counter()
     for table in _batches(path, kind):
         counts = pc.value_counts(table["key"])
-        best = pc.select_k_unstable(counts.field("counts"), _PER_GROUP, [("", "descending")])
-        for item in counts.take(best).to_pylist():
-            seen[item["values"]] += item["counts"]
-    wanted = pa.array([key for key, _ in seen.most_common(_CANDIDATES)], pa.string())
+        group = pa.table({"key": counts.field("values"), "count": counts.field("counts")})
+        best = pc.select_k_unstable(group, _PER_GROUP, _ORDER)
+        for item in group.take(best).to_pylist():
+            seen[item["key"]] += item["count"]
+    likely = sorted(seen.items(), key=lambda item: (-item[1], item[0]))[:_CANDIDATES]
+    wanted = pa.array([key for key, _ in likely], pa.string())
     sums: dict[str, list[int]] = {}
     for table in _batches(path, kind):
         found = table.filter(pc.is_in(table["key"], wanted)).group_by("key")
