@@ -127,6 +127,7 @@ class Engine:
         whole.wirelen = whole.caplen
         whole.l3 = 0
         self.network.parse(whole)
+        whole.cut = self.defrag.cut
         if whole.frag:
             # a further fragment header inside the datagram is only skipped
             whole.frag = 0

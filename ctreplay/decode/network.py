@@ -69,6 +69,8 @@ class Network:
                 self.ipv4(pkt, pkt.l3_len)
             else:
                 self.ipv6(pkt, pkt.l3_len)
+            # whole by its length, but its checksums cannot be verified
+            pkt.cut = 1
         if pkt.frag == 0:
             self.transport(pkt)
         return _OK

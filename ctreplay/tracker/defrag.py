@@ -29,7 +29,7 @@ _TRANSPORT_HEADER = {6: 20, 17: 8, 58: 8}
 class Queue:
     """Fragments of one datagram: `runs` are the contiguous stretches received, `parts` their bytes by offset."""
 
-    __slots__ = ("deadline", "first", "header", "last_seen", "length", "meat", "memory", "parts", "rid", "runs")
+    __slots__ = ("cut", "deadline", "first", "header", "last_seen", "length", "meat", "memory", "parts", "rid", "runs")
 
     def __init__(self, deadline: int, rid: int) -> None:
         self.deadline = deadline
@@ -43,6 +43,7 @@ class Queue:
         self.length = 0
         self.meat = 0
         self.memory = 0
+        self.cut = 0
         self.first = False
         self.last_seen = False
         self.header = b""
@@ -74,9 +75,12 @@ class Queue:
 
 
 class Defrag:
-    """`add` takes a fragment; `COMPLETE` means that `self.datagram` holds the whole IP packet."""
+    """`add` takes a fragment; `COMPLETE` means that `self.datagram` holds the whole IP packet.
 
-    __slots__ = ("datagram", "memory", "queues", "s", "sources", "timeouts")
+    `cut` is then 1 when the capture lacks bytes of it, which read as zero.
+    """
+
+    __slots__ = ("cut", "datagram", "memory", "queues", "s", "sources", "timeouts")
 
     def __init__(self, settings: Settings) -> None:
         self.s = settings
@@ -85,6 +89,7 @@ class Defrag:
         self.memory = 0
         self.timeouts = 0
         self.datagram = b""
+        self.cut = 0
 
     def add(self, p: Packet, now: int) -> int:
         """`COMPLETE`, `PASS_ON` (track the fragment as it is), or a reason why nothing comes out of it."""
@@ -117,9 +122,10 @@ class Defrag:
             queue = self.queues[key] = Queue(now + timeout, rid)
         return queue
 
-    def keep(self, queue: Queue, offset: int, data: bytes) -> None:
-        """Store a fragment's bytes."""
+    def keep(self, queue: Queue, offset: int, data: bytes, cut: int) -> None:
+        """Store a fragment's bytes; `cut` when the capture lacks some of them."""
         queue.parts[offset] = data
+        queue.cut |= cut
         queue.meat += len(data)
         queue.memory += len(data) + _OVERHEAD
         self.memory += len(data) + _OVERHEAD
@@ -170,7 +176,7 @@ class Defrag:
         if verdict:
             self.kill(key, queue)
             return OVERLAP
-        self.keep(queue, offset, bytes(p.buf[p.l4 : p.l4 + size]))
+        self.keep(queue, offset, bytes(p.buf[p.l4 : p.l4 + size]), p.cut)
         if offset == 0:
             queue.first = True
             queue.header = bytes(p.buf[p.l3 : p.l4])
@@ -184,6 +190,7 @@ class Defrag:
         header[2:4] = total.to_bytes(2, "big")
         header[6:8] = b"\0\0"
         self.datagram = bytes(header) + self.payload(queue)
+        self.cut = queue.cut
         return COMPLETE
 
     def add6(self, p: Packet, now: int) -> int:
@@ -221,7 +228,7 @@ class Defrag:
         if verdict:
             self.kill(key, queue)
             return OVERLAP
-        self.keep(queue, offset, bytes(p.buf[data_at : data_at + size]))
+        self.keep(queue, offset, bytes(p.buf[data_at : data_at + size]), p.cut)
         if offset == 0:
             queue.first = True
             queue.header = self.unfragmentable(p)
@@ -234,6 +241,7 @@ class Defrag:
         header = bytearray(queue.header)
         header[4:6] = payload.to_bytes(2, "big")
         self.datagram = bytes(header) + self.payload(queue)
+        self.cut = queue.cut
         return COMPLETE
 
     def chain_cut(self, p: Packet, at: int, stop: int) -> bool:

@@ -61,18 +61,14 @@ class Limit:
             chain = self.chains.get((start + step) % self.buckets, {})
             found = [e for e in chain.values() if not e.status & _ASSURED]
             if found:
-                self.collect_at = None
                 return found
         if self.collect_at is None:
             # a refused packet asks the collector for help, which scans at its next turn, a second away at the least
             self.collect_at = now + _SECOND
         return []
 
-    def collect(self, table: Table, now: int) -> list[Entry]:
+    def closing(self, table: Table) -> list[Entry]:
         """What the helping collector destroys: not ASSURED or closing, until the table is below 95 %."""
-        if self.collect_at is None or now < self.collect_at:
-            return []
-        self.collect_at = None
         target = self.maximum // 100 * _HELP_ABOVE
         surplus = table.count - target + 1
         found: list[Entry] = []

@@ -78,6 +78,8 @@ _W_MIDSTREAM = WHY.index("midstream")
 _W_RESYNC = WHY.index("resync")
 _W_SIMULTANEOUS = WHY.index("simultaneous_open")
 _W_EXPECTED = WHY.index("expected")
+_W_EARLY_DROP = WHY.index("early_drop")
+_W_GC = WHY.index("gc")
 
 _R_NOT_INVERTIBLE = reasons.CODES["tuple_not_invertible"]
 _R_TABLE_FULL = reasons.CODES["table_full"]
@@ -137,6 +139,8 @@ class Tracker:
             self.now = ts
             self.occupancy.start(ts)
             return 0
+        if self.limit is not None:
+            self.collect(ts)
         if ts >= self.timers.next_check:
             while True:
                 e = self.timers.pop(ts)
@@ -338,12 +342,19 @@ class Tracker:
         for e in victims:
             self.occupancy.early_drops += 1
             self.n_early_drop += 1
-            self.destroy(e, self.now, WHY.index("early_drop"), p.number, -1)
-        if victims:
-            return True
-        for e in limit.collect(self.table, self.now):
-            self.destroy(e, self.now, WHY.index("gc"), p.number, -1)
-        return self.table.count + 1 <= limit.maximum
+            self.destroy(e, self.now, _W_EARLY_DROP, p.number, -1)
+        return bool(victims)
+
+    def collect(self, ts: int) -> None:
+        """The collector's turn, when a full table asked for its help and its time has come by `ts` (spec 7.3)."""
+        limit: Limit = self.limit  # type: ignore[assignment]
+        at = limit.collect_at
+        if at is None or ts < at:
+            return
+        limit.collect_at = None
+        self.advance(at)
+        for e in limit.closing(self.table):
+            self.destroy(e, at, _W_GC, 0, -1)
 
     def confirm(self, e: Entry, p: Packet, old_state: int, old_status: int) -> int:
         """Helper, insertion of a new entry, delivery of the pending event (nf_confirm)."""

@@ -181,6 +181,39 @@ def _fit(raw: bytearray, size: int) -> None:
         raw.extend(bytes(size - len(raw)))
 
 
+def _crc32c(data: bytes | bytearray) -> int:
+    value = 0xFFFFFFFF
+    for byte in data:
+        value ^= byte
+        for _ in range(8):
+            value = value >> 1 ^ (0x82F63B78 if value & 1 else 0)
+    return value ^ 0xFFFFFFFF
+
+
+def _seal(packet: Prepared) -> None:
+    """Give a packet that the capture cut a checksum that is right for the bytes filled in: nobody can tell whether
+    the true one was, so neither side is to find it wrong."""
+    raw, at, proto = packet.raw, packet.l4, packet.proto
+    if proto == SCTP and len(raw) >= at + 12:
+        raw[at + 8 : at + 12] = bytes(4)
+        struct.pack_into("<I", raw, at + 8, _crc32c(raw[at:]))
+        return
+    field = 2 if proto == ICMP else _CHECKSUM_AT.get(proto)
+    if field is None or len(raw) < at + field + 2:
+        return
+    datagram = proto in (UDP, UDPLITE)
+    if datagram and raw[at + 6 : at + 8] == b"\0\0":
+        return
+    raw[at + field : at + field + 2] = b"\0\0"
+    covered = raw[at:]
+    head = b"" if proto == ICMP else packet.src + packet.dst + struct.pack("!II", len(covered), proto)
+    if proto == UDPLITE:  # the kernel verifies it with UDP's number
+        head = head[:-4] + struct.pack("!I", UDP)
+        covered = covered[: struct.unpack_from("!H", raw, at + 4)[0] or len(covered)]
+    value = ~ones_sum(head + covered) & 0xFFFF
+    struct.pack_into("!H", raw, at + field, 0xFFFF if datagram and value == 0 else value)
+
+
 def prepare(data: bytes) -> Prepared:
     """Raises Unfit for what is no IP packet."""
     version = data[0] >> 4 if data else 0
@@ -195,6 +228,8 @@ def prepare(data: bytes) -> Prepared:
         packet.sport, packet.dport = struct.unpack_from("!HH", raw, at)
         if packet.proto == TCP and len(raw) >= at + 14:
             packet.flags = raw[at + 13]
+    if len(data) < len(raw) and not packet.fragment:
+        _seal(packet)
     return packet
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from typing import Any
 
 import pytest
 
@@ -262,6 +263,15 @@ class TestIcmp:
         segment = b.with_checksum(A, B, 1, b.icmp(8, 0, bytes(4), b"odd"), 1)
         assert Machine(checksum=check).send(b.ipv4(A, B, 1, segment)).reason == ("icmp_checksum" if check else "")
         assert icmp(Machine(checksum=1), 8).reason == ""
+
+    @pytest.mark.parametrize(
+        ("send", "ask", "answer"), [(icmp, 8, 0), (icmp, 13, 14), (icmp6, 128, 129), (icmp6, 139, 140)]
+    )
+    def test_the_code_stays_when_the_tuple_is_turned(self, send: Any, ask: int, answer: int) -> None:
+        machine = Machine()
+        entry = send(machine, ask, 5).entry
+        assert send(machine, answer, 5, direction=1).entry is entry
+        assert entry.rdport == answer << 8 | 5 and entry.rsport == 7
 
     def test_the_other_family(self) -> None:
         assert Machine().send(b.ipv4(A, B, 58, b.icmp(128, 0))).short == ("INVALID", "icmp_family")

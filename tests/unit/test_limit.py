@@ -148,6 +148,31 @@ class TestCollector:
         assert [e.why for e in verdict.events] == ["gc", "gc", ""]
         assert len(machine.entries()) == 99
 
+    def test_its_turn_comes_without_a_packet(self) -> None:
+        """Also when early drop has made room meanwhile: only a scan ends the call for help."""
+        machine = self.prepared(100, 50)
+        asked = machine.now + 10**6
+        syn(machine, 200)
+        poke(machine.entries()[70], status=0xA)
+        for n in range(201, 1000):
+            if syn(machine, n).ctstate == "NEW":
+                break
+        assert machine.engine.tracker.n_early_drop == 1 and machine.now < asked + 10**9
+        gone = machine.wait(2)
+        assert {(e.why, e.ts, e.packet, e.direction) for e in gone} == {("gc", asked + 10**9, 0, -1)}
+        assert len(machine.entries()) == 94
+        assert machine.wait(5) == []
+
+    def test_what_expires_before_it_expires_by_itself(self) -> None:
+        machine = self.prepared(100, 50)
+        for n, e in enumerate(machine.entries()[:3]):
+            # as a refresh does it
+            machine.engine.tracker.timers.remove(e)
+            e.deadline = machine.now + 10**8 * (n + 1)
+            machine.engine.tracker.timers.queue(e, machine.now)
+        syn(machine, 200)
+        assert [e.why for e in machine.wait(2)] == ["timeout"] * 3 + ["gc"] * 3
+
     @pytest.mark.parametrize("state", range(1, 10))
     def test_closing_states(self, state: int) -> None:
         machine = self.prepared(100, 100, state)
@@ -160,9 +185,7 @@ class TestCollector:
         machine = self.prepared(100, 100, state)
         for e in machine.entries():
             e.proto = 132
-        collected = machine.engine.tracker.limit
-        collected.collect_at = machine.now
-        found = collected.collect(machine.engine.tracker.table, machine.now)
+        found = machine.engine.tracker.limit.closing(machine.engine.tracker.table)
         assert len(found) == (6 if 5 <= state <= 7 else 0)
 
 

@@ -344,3 +344,29 @@ class TestReassembly:
         assert machine.send(first[:40], wirelen=len(first)).short == ABSORBED
         verdict: Verdict = machine.send(last[:24], wirelen=len(last))
         assert verdict.short == NEW and machine.entries()[0].orig_bytes == 120
+
+
+def cut_short(proto: int) -> bytes:
+    bodies = {
+        1: b.icmp(8, 0, data=bytes(40)), 58: b.icmp(128, 0, data=bytes(40)), 17: b.udp(1, 2, bytes(40)),
+        6: b.tcp(1, 2, 3, 4, SYN, 5, data=bytes(40)), 132: b.sctp(1, 2, 0, [b.chunk(1, 0, bytes(40))]),
+    }  # fmt: skip
+    return bodies[proto]
+
+
+@pytest.mark.parametrize(("proto", "family"), [(1, 4), (6, 4), (17, 4), (132, 4), (58, 6), (6, 6), (17, 6), (132, 6)])
+def test_what_the_snap_length_cut_has_no_checksum_to_verify(proto: int, family: int) -> None:
+    """Also when the missing bytes are filled in because a tracker looks at them, and in fragments."""
+    ends = (A, B) if family == 4 else (A6, B6)
+    packet = b.ip(*ends, proto, b.with_checksum(*ends, proto, cut_short(proto), 1))
+    assert Machine(checksum=1).send(packet).ctstate == "INVALID"
+    for size in range(len(packet) - 40, len(packet)):
+        verdict = Machine(checksum=1).send(packet[:size], wirelen=len(packet))
+        assert verdict.short == ("NEW", ""), size
+    pieces = (b.fragments4 if family == 4 else b.fragments6)(packet, [32], 7)
+    machine = Machine(checksum=1)
+    assert [machine.send(piece).ctstate for piece in pieces] == ["", "INVALID"]
+    machine = Machine(checksum=1)
+    assert machine.send(pieces[0]).ctstate == ""
+    assert machine.send(pieces[1][:-1], wirelen=len(pieces[1])).short == ("NEW", "")
+    assert machine.engine.quality.checked == {}

@@ -215,6 +215,12 @@ class TestIgnored:
         machine.tcp(0, SYN, 70000)
         assert (entry.last_flags, entry.last_wscale) == (0, 0)
 
+    def test_options_of_a_reply_syn_are_not_kept(self) -> None:
+        machine = Machine()
+        entry = wide(machine, state=TW, last_wscale=3, last_flags=WSCALE)
+        assert machine.tcp(1, SYN, 70000, 0, 333, self.OPTIONS).reason == "tcp_ignored_in_state"
+        assert (entry.last_win, entry.last_wscale, entry.last_flags) == (333, 3, WSCALE)
+
     @pytest.mark.parametrize(("state", "mark"), [(LA, CHALLENGE), (CW, 0), (ES, 0)])
     def test_in_last_ack_a_challenge_is_expected(self, state: int, mark: int) -> None:
         machine = Machine()

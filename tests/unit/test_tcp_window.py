@@ -311,6 +311,12 @@ class TestFirstOfASide:
         assert machine.tcp(1, SYN, 5000, 999_999_999, 77).state == 9
         assert (entry.end1, entry.maxend1, entry.maxwin1, entry.maxend0) == (5001, 5001, 77, 1001)
 
+    def test_a_second_higher_reply_syn_is_accepted_unseen(self) -> None:
+        machine = Machine()
+        entry = machine.tcp_entry(state=1, status=REPLIED, end0=1000, maxend0=1000, end1=2000, maxwin1=9, maxend1=2000)
+        machine.tcp(1, SYN, 5000, 0, 777)
+        assert (entry.end1, entry.maxwin1, entry.maxend0) == (5001, 777, 1000)
+
 
 class TestNormalise:
     """Spec 3.7 B."""
