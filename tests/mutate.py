@@ -154,7 +154,7 @@ EDITS: list[tuple[str, str, str]] = [
     (LINK, "o += (size + 3) & ~3", "o += size"),
     (RARE, "(4 if qos and flags & 0x80 else 0)", "0"),
     (RARE, "size += frame[14] & 0x1F", "size += 0"),
-    (ENTRIES, "and e.rsport == p.sport", ""),
+    (ENTRIES, "and e.rdport == p.dport", ""),
     (ENGINE, "if p.ts < tracker.now and tracker.started:", "if p.ts <= tracker.now and tracker.started:"),
 ]  # fmt: skip
 

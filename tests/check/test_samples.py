@@ -17,7 +17,8 @@ def test_the_samples_hold(process):
 
 def test_number_of_jobs_does_not_change_the_output(process):
     one, four = (
-        process("check", SAMPLES, "--no-cache", "-k", "nothing odd", "-j", jobs).stdout.splitlines()[:-1] for jobs in (1, 4)
+        process("check", SAMPLES, "--no-cache", "-k", "nothing odd", "-j", jobs).stdout.splitlines()[:-1]
+        for jobs in (1, 4)
     )
     assert one == four != []
 
