@@ -18,6 +18,11 @@ from ctreplay.dataset import convert
 from ctreplay.dataset.schema import arrow_schema
 
 STREAMED = ("connections", "transitions", "packets", "expectations", "expectation_events", "occupancy")
+_WRITE_BATCH = 8192
+_SELECTED_BY = {
+    "ts", "first_ts", "last_ts", "end_ts", "packet", "first_packet", "last_packet", "frame", "conn_id", "transition_id",
+    "orig_src_key", "orig_dst_key",
+}  # fmt: skip
 _SORTED_BY = {
     "transitions": ["transition_id"],
     "packets": ["packet"],
@@ -63,7 +68,10 @@ class DatasetWriter:
             schema,
             # numbers hardly repeat but grow: differences are quicker to write than a dictionary, and smaller
             use_dictionary=[field.name for field in schema if pa.types.is_dictionary(field.type)],
-            column_encoding={field.name: "DELTA_BINARY_PACKED" for field in schema if _grows(field.type)},
+            column_encoding={field.name: "DELTA_BINARY_PACKED" for field in schema if _is_number(field.type)},
+            # minima and maxima only where a reader can skip row groups by them: a fifth of the writing time
+            write_statistics=[field.name for field in schema if field.name in _SELECTED_BY],
+            write_batch_size=_WRITE_BATCH,
             compression="zstd",
             compression_level=1,
             version="2.6",
@@ -152,8 +160,8 @@ class DatasetWriter:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def _grows(kind: pa.DataType) -> bool:
-    return bool(kind in (pa.int64(), pa.uint32()) or pa.types.is_timestamp(kind))
+def _is_number(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_integer(kind) or pa.types.is_timestamp(kind))
 
 
 def _umask() -> int:
