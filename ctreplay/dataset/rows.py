@@ -14,6 +14,8 @@ from ctreplay.tracker.sink import Change, Sink
 
 _SECOND = 1_000_000_000
 _CAPACITY = 65536
+# larger batches, fewer turns at the interpreter lock for the thread that writes them
+_PACKETS = 131072
 _TCP = 6
 _SCTP = 132
 _SEEN_REPLY = 0x2
@@ -186,7 +188,7 @@ class PacketRows:
 
     def reset(self) -> None:
         """Fresh buffers."""
-        n = _CAPACITY
+        n = _PACKETS
         c: dict[str, Any] = {
             name: _zeros("q", n)
             for name in (
@@ -397,7 +399,7 @@ class RowSink(Sink):
             self.addresses(w, i)
             r.length[i] = w.l3_len
         r.n = i + 1
-        if r.n == _CAPACITY:
+        if r.n == _PACKETS:
             self.flush("packets", r.columns, r.n)
             r.reset()
         return 0
