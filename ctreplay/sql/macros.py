@@ -53,7 +53,7 @@ MACROS: tuple[Macro, ...] = (
     Macro(
         "ip_in(ip, cidr)",
         "whether an address (text or 16-byte key) lies in a network such as '10.0.0.0/8' or '2001:db8::/32'; one "
-        "without /length means itself; IPv4 and IPv6 never match each other",
+        "without /length means itself; IPv4 matches IPv6 networks only as ::ffff:0:0/96",
         """list_transform([{'a': ip_hex(ip), 'n': ip_hex(split_part(cidr, '/', 1)),
                 'low': CASE WHEN contains(cidr, ':') THEN 0 ELSE 96 END,
                 'bits': CASE WHEN contains(cidr, ':') THEN 0 ELSE 96 END +
