@@ -81,6 +81,11 @@ class ExpectationRows:
             self.rows = []
         self.event(exp, "DESTROY", ts, packet, max(0, exp.deadline - ts) // _SECOND, why)
 
+    def matched(self, exp: Expectation, ts: int, packet: int) -> None:
+        """A connection opened and the expectation stays."""
+        self.live[exp.number]["child_conn_id"] = exp.child_conn_id
+        self.event(exp, "MATCH", ts, packet, max(0, exp.deadline - ts) // _SECOND, "matched")
+
     def event(self, exp: Expectation, what: str, ts: int, packet: int, timeout_s: int, why: str | None) -> None:
         """A row of expectation_events."""
         self.event_count += 1
@@ -96,6 +101,7 @@ class ExpectationRows:
                 "flags": flags_text(exp.flags),
                 "reason": why,
                 "after_transition_id": transitions.flushed + transitions.n,
+                "child_conn_id": exp.child_conn_id if why == "matched" else None,
             }
         )
         if len(self.events) >= _BATCH:

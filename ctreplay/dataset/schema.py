@@ -147,7 +147,7 @@ TABLES: dict[str, tuple[Column, ...]] = {
         end_ts | ts | when it was matched, expired or removed (null: still there)
         end_packet | int64 | packet that matched or removed it (null: a timer)
         end_reason | dict | matched, timeout, replaced, evicted, master_gone, removed
-        child_conn_id | int64 | entry that it opened
+        child_conn_id | int64 | entry that it opened (the last one of a PERMANENT expectation)
         text | dict | the announcement, as text, made printable
         family | dict | ipv4 or ipv6
         zone | uint16 | conntrack zone
@@ -159,11 +159,12 @@ TABLES: dict[str, tuple[Column, ...]] = {
         ts | ts | when it happened; for a timeout the deadline itself
         packet | int64 | packet that caused it (null: a timer)
         expectation_id | int64 | the expectation
-        event | dict | NEW, REFRESH (no event of the kernel) or DESTROY
+        event | dict | NEW, DESTROY; not sent by the kernel: REFRESH of the timer, MATCH of one that stays (PERMANENT)
         timeout_s | int64 [s] | timeout left
         flags | dict | PERMANENT, INACTIVE, comma separated, after the event
         reason | dict | why it was destroyed, as end_reason of expectations
         after_transition_id | int64 | last transition before this event: how the two streams interleave
+        child_conn_id | int64 | entry that a match opened
     """),
     "occupancy": _columns("""
         ts | ts | second of capture time; only seconds in which something happened have a row

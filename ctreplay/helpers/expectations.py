@@ -109,6 +109,9 @@ class Journal(Protocol):
     def ended(self, exp: Expectation, ts: int, packet: int, why: str) -> None:
         """EXP_DESTROY; `packet` 0 for a timer."""
 
+    def matched(self, exp: Expectation, ts: int, packet: int) -> None:
+        """A connection, `exp.child_conn_id`, opened; the expectation is PERMANENT and stays."""
+
 
 class Expectations:
     """All live expectations. `ports` counts them by destination port (saturating at 255: that port is then searched

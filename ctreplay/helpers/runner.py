@@ -73,7 +73,9 @@ class Helpers:
         """The new entry `e` is the expected one."""
         exp.child_conn_id = e.conn_id
         self.matches += 1
-        if not exp.flags & PERMANENT:
+        if exp.flags & PERMANENT:
+            self.table.journal.matched(exp, now, p.number)
+        else:
             self.table.remove(exp, now, p.number, "matched")
         ext = Extension()
         e.ext = ext

@@ -19,7 +19,7 @@ TABLE_DOCS = {
     "transitions": "A row per change of an entry, in the order of the kernel's events (NEW, UPDATE, DESTROY)",
     "packets": "A row per packet with its verdict and reason (by default notable packets only; --packets all for all)",
     "expectations": "Expectations of helpers: announced, matched, expired",
-    "expectation_events": "What happened to expectations, event by event",
+    "expectation_events": "What happened to each expectation, in order: created, refreshed, matched, destroyed",
     "occupancy": "The table per second of capture time: live entries by protocol and state, inserts, drops",
     "stats": "Every counter of the replay, among them those of conntrack -S",
     "captures": "A row per capture file and interface: what it is and how far it can be trusted",
@@ -47,8 +47,8 @@ def catalog(db: duckdb.DuckDBPyConnection) -> list[Relation]:
         for column in one.columns:
             docs.setdefault(column.name, column)
     found = []
-    for name, columns in TABLES.items():
-        found.append(_relation(db, name, "table", TABLE_DOCS.get(name, ""), columns, docs))
+    for name, doc in TABLE_DOCS.items():
+        found.append(_relation(db, name, "table", doc, TABLES[name], docs))
     for fact in views.FACTS:
         found.append(_relation(db, fact.name, "table", fact.doc, fact.columns, docs))
     for one in (*views.VIEWS, *foreign.VIEWS):

@@ -43,6 +43,9 @@ class NoJournal:
     def refreshed(self, exp: Expectation, ts: int, packet: int) -> None:
         """The timeout was set anew."""
 
+    def matched(self, exp: Expectation, ts: int, packet: int) -> None:
+        """A connection opened."""
+
     def ended(self, exp: Expectation, ts: int, packet: int, why: str) -> None:
         """EXP_DESTROY."""
 

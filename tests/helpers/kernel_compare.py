@@ -66,7 +66,7 @@ def compare(truth: str, dataset: str) -> tuple[dict[str, Any], list[Any]]:
                 null as f, reason from '{at}transitions.parquet'
         ), exp as (
             select after_transition_id, event_id, packet, epoch_ns(ts), 'EXP_' || event, expectation_id, timeout_s,
-                flags, reason from '{at}expectation_events.parquet'
+                flags, reason from '{at}expectation_events.parquet' where event <> 'MATCH'
         )
         select * from ct union all select * from exp order by 1, 2
     """
