@@ -14,6 +14,7 @@ from ctreplay.helpers.amanda import AMANDA
 from ctreplay.helpers.broadcast import NETBIOS_NS, SNMP
 from ctreplay.helpers.control import Helper
 from ctreplay.helpers.ftp import FTP
+from ctreplay.helpers.h323 import Q931, RAS
 from ctreplay.helpers.irc import IRC
 from ctreplay.helpers.pptp import PPTP
 from ctreplay.helpers.sane import SANE
@@ -36,11 +37,14 @@ HELPERS: dict[str, tuple[tuple[Helper, int, int], ...]] = {
     "amanda": ((AMANDA, _UDP, 10080),),
     "sane": ((SANE, _TCP, 6566),),
     "pptp": ((PPTP, _TCP, 1723),),
+    "h323": ((RAS, _UDP, 1719), (Q931, _TCP, 1720)),
+    "ras": ((RAS, _UDP, 1719),),
+    "q931": ((Q931, _TCP, 1720),),
     "netbios-ns": ((NETBIOS_NS, _UDP, 137),),
     "snmp": ((SNMP, _UDP, 161),),
 }
 # the usual ports whose control traffic is watched when no helper is on
-OBSERVED = ("ftp", "tftp", "sip", "irc", "amanda", "sane", "pptp")
+OBSERVED = ("ftp", "tftp", "sip", "irc", "amanda", "sane", "pptp", "h323")
 
 
 class HelperError(ValueError):

@@ -9,7 +9,10 @@ import random
 import re
 import struct
 from collections.abc import Iterator
+from typing import Any
 
+from ctreplay.helpers import h225_types, h245_types
+from tests.helpers.per_encode import encode, random_value
 from tests.traffic import build as b
 
 START = 1_700_000_000 * 10**9
@@ -440,7 +443,142 @@ def sip(t: Talk) -> Iterator[Step]:
     yield from t.close()
 
 
-SCRIPTS = {"ftp": ftp, "tftp": tftp, "irc": irc, "sane": sane, "amanda": amanda, "pptp": pptp, "sip": sip}
+def _address(t: Talk, way: int, port: int, control: bool) -> Any:
+    """A transport address of one side (sometimes of nobody) for H.245 (`control`) or H.225.0."""
+    rng = t.rng
+    host = (t.c if way else t.a) if rng.random() < 0.9 else rng.randbytes(16 if t.six else 4)
+    found = ("ip6" if t.six else "ip4", {"network": host, "port": port})
+    if rng.random() < 0.05:
+        return random_value(rng, h245_types.ADDRESS if control else h225_types.ADDRESS)
+    return ("unicast", found) if control else found
+
+
+def _channel(t: Talk, way: int, ports: list[int], kind: Any) -> Any:
+    """A logical channel with addresses of one side."""
+    rng = t.rng
+    value = random_value(rng, kind, 0.5)
+    stack: list[Any] = [value.get("stack")] if "stack" in value else []
+    sides = [value.get("forward"), value.get("reverse")]
+    for side in sides:
+        if side is None:
+            continue
+        if isinstance(side, dict):
+            if side.get("multiplex", ("",))[0] != "h2250":
+                continue
+            parameters = side["multiplex"][1]
+        else:
+            parameters = side[1]
+        for name in ("media", "control"):
+            if name in parameters:
+                parameters[name] = _address(t, way, rng.choice(ports), True)
+    for one in stack:
+        if rng.random() < 0.7:
+            one["address"] = ("local", _address(t, way, rng.choice(ports), True))
+    if rng.random() < 0.3 and isinstance(value.get("forward"), dict):
+        value["forward"]["data_type"] = (
+            "data",
+            {"application": ("t120", ("separate_lan_stack", None)), "bit_rate": 100},
+        )
+    return value
+
+
+def _control(t: Talk, way: int, ports: list[int]) -> bytes:
+    """An H.245 message."""
+    if t.rng.random() < 0.7:
+        return encode(h245_types.MESSAGE, ("request", ("open", _channel(t, way, ports, h245_types.OPEN_CHANNEL))))
+    return encode(h245_types.MESSAGE, ("response", ("open_ack", _channel(t, way, ports, h245_types.OPEN_CHANNEL_ACK))))
+
+
+def _tpkt(rng: random.Random, *bodies: bytes) -> bytes:
+    data = b"".join(struct.pack("!BBH", 3, 0, 4 + len(body)) + body for body in bodies)
+    return data if rng.random() < 0.95 else data[: rng.randrange(len(data))]
+
+
+def q931(t: Talk) -> Iterator[Step]:
+    """Call signalling with fast start and tunnelled control, then the H.245 connection."""
+    rng = t.rng
+    t.dport = 1720
+    t.damage = rng.choice((0.0, 0.0, 0.0, 0.2))
+    yield from t.open()
+    for _ in range(rng.randrange(2, 7)):
+        way = rng.randrange(2)
+        ports = [rng.randrange(1, 65536) for _ in range(3)]
+        value = random_value(rng, h225_types.USER_INFORMATION, 0.3)
+        name, body = value["pdu"]["body"]
+        if isinstance(body, dict):
+            if "h245" in body:
+                body["h245"] = _address(t, way, ports[0], False)
+            if "fast_start" in body:
+                body["fast_start"] = [_channel(t, way, ports, h245_types.OPEN_CHANNEL) for _ in body["fast_start"]]
+        if "control" in value["pdu"]:
+            value["pdu"]["control"] = [_control(t, way, ports) for _ in value["pdu"]["control"]]
+        if name == "facility" and body["reason"][0] == "call_forwarded":
+            body["reason"] = ("undefined", None)
+        content = encode(h225_types.USER_INFORMATION, value)[:1000]
+        uuie = struct.pack("!BHB", 0x7E, 1 + len(content), 5) + content
+        ies = rng.choice((b"", b"\x04\x03\x88\x93\xa5", b"\x28\x02hi", b"\xa1"))
+        message = b"\x08" + rng.choice((b"\x02\x12\x34", b"\x01\x05")) + b"\x05" + ies + uuie
+        messages = [message] if rng.random() < 0.85 else [message, message]
+        if rng.random() < 0.08:
+            yield t.gap(), t.segment(way, b.ACK | b.PSH, struct.pack("!BBH", 3, 0, 4 + len(message)))
+            t.seq[way] = t.seq[way] + 4 & 0xFFFFFFFF
+            yield from t.say(way, message)
+        else:
+            yield from t.say(way, _tpkt(rng, *messages))
+        if rng.random() < 0.3:
+            yield from t.child(1 - way, b.UDP, ports[0] & ~1)
+        if rng.random() < 0.5:
+            sub = Talk(rng, 1, t.six, 1)
+            sub.a, sub.c = (t.a, t.c) if way else (t.c, t.a)
+            sub.dport = ports[0]
+            sub.damage = rng.choice((0.0, 0.2))
+            yield from sub.open()
+            for _ in range(rng.randrange(1, 4)):
+                side = rng.randrange(2)
+                more = [rng.randrange(1, 65536) for _ in range(2)]
+                bodies = [_control(sub, side, more) for _ in range(rng.choice((1, 1, 2)))]
+                yield from sub.say(side, _tpkt(rng, *bodies))
+                if rng.random() < 0.4:
+                    yield from sub.child(1 - side, rng.choice((b.UDP, b.UDP, b.TCP)), more[0] & ~1)
+    yield from t.close()
+
+
+def ras(t: Talk) -> Iterator[Step]:
+    """Discovery, registration, admission."""
+    rng = t.rng
+    t.proto = b.UDP
+    t.dport = 1719
+    t.damage = rng.choice((0.0, 0.0, 0.2))
+    if rng.random() < 0.3:
+        t.sport = 1719
+    for _ in range(rng.randrange(2, 7)):
+        way = rng.randrange(2)
+        port = rng.choice((1720, rng.randrange(0, 65536)))
+        name, value = random_value(rng, h225_types.RAS_MESSAGE, 0.3)
+        for field in ("ras", "destination", "signal"):
+            if field in value and name != "unregistration_request":
+                if isinstance(value[field], list):
+                    value[field] = [_address(t, way, port, False) for _ in range(rng.choice((0, 1, 1, 2, 12)))]
+                else:
+                    value[field] = _address(t, way if rng.random() < 0.5 else 1 - way, port, False)
+        if "lifetime" in value:
+            value["lifetime"] = rng.choice((1, 10, 60, 300, 3600))
+        yield from t.say(way, encode(h225_types.RAS_MESSAGE, (name, value)))
+        if rng.random() < 0.4:
+            yield from t.child(1 - way, rng.choice((b.TCP, b.TCP, b.UDP)), port)
+
+
+SCRIPTS = {
+    "q931": q931,
+    "ras": ras,
+    "ftp": ftp,
+    "tftp": tftp,
+    "irc": irc,
+    "sane": sane,
+    "amanda": amanda,
+    "pptp": pptp,
+    "sip": sip,
+}
 ONLY_V4 = ("irc", "pptp")
 
 

@@ -1,0 +1,246 @@
+"""ASN.1 aligned PER (ITU-T X.691), as much of it as H.225.0 and H.245 need: a reader driven by type descriptions.
+
+`read(type, data)` gives plain Python values: a SEQUENCE is a dictionary of the components that are present, a CHOICE a
+pair (name, value), strings and object identifiers are bytes of their encoding (only their extent matters here).
+Extension additions stand in open types, so those that nobody asks for are passed over by their length. Every read is
+bounded by the data; descriptions are not recursive; anything wrong raises PerError.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+_LONGEST = 0x3FFF
+
+
+class PerError(ValueError):
+    """Bytes that do not follow their type."""
+
+
+class Bits:
+    """A position in a message, in bits."""
+
+    __slots__ = ("at", "data", "end")
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self.at = 0
+        self.end = 8 * len(data)
+
+    def take(self, n: int) -> int:
+        """`n` bits as a number."""
+        if n > self.end - self.at:
+            raise PerError("out of data")
+        first = self.at >> 3
+        last = (self.at + n + 7) >> 3
+        value = int.from_bytes(self.data[first:last], "big") >> (8 * last - self.at - n)
+        self.at += n
+        return value & ((1 << n) - 1)
+
+    def align(self) -> None:
+        """To the next octet."""
+        self.at = (self.at + 7) & ~7
+
+    def octets(self, n: int) -> bytes:
+        """`n` whole octets."""
+        self.align()
+        if 8 * n > self.end - self.at:
+            raise PerError("out of data")
+        first = self.at >> 3
+        self.at += 8 * n
+        return self.data[first : first + n]
+
+    def length(self) -> int:
+        """Length determinant without constraint; the mark of fragments (16 kB and more) is not looked at."""
+        value = self.octets(1)[0]
+        if value & 0x80:
+            value = (value << 8 | self.octets(1)[0]) & _LONGEST
+        return value
+
+    def ranged(self, low: int, high: int) -> int:
+        """A whole number between two bounds."""
+        span = high - low
+        if span < 255:
+            return low + self.take(span.bit_length())
+        if span < 65536:
+            self.align()
+            return low + self.take(8 if span == 255 else 16)
+        count = 1 + self.take(((span.bit_length() + 7) // 8 - 1).bit_length())
+        return low + int.from_bytes(self.octets(count), "big")
+
+    def small(self) -> int:
+        """A normally small number."""
+        if self.take(1):
+            return int.from_bytes(self.octets(self.length()), "big")
+        return self.take(6)
+
+
+@dataclass(frozen=True)
+class Null:
+    """Nothing."""
+
+    def read(self, bits: Bits) -> Any:
+        return None
+
+
+@dataclass(frozen=True)
+class Bool:
+    """One bit."""
+
+    def read(self, bits: Bits) -> Any:
+        return bool(bits.take(1))
+
+
+@dataclass(frozen=True)
+class Int:
+    """INTEGER(low..high)."""
+
+    low: int
+    high: int
+
+    def read(self, bits: Bits) -> Any:
+        return bits.ranged(self.low, self.high)
+
+
+@dataclass(frozen=True)
+class TrailedInt(Int):
+    """An INTEGER in an extension addition that the kernel's reader steps over twice: as many octets must follow."""
+
+    def trailed(self, content: bytes, left: int) -> bool:
+        """Whether enough of the message follows; `left` octets from the start of the content on."""
+        size = 1 + (content[0] >> 6 if content else 0)
+        return left >= 1 + 2 * size
+
+
+@dataclass(frozen=True)
+class Octets:
+    """OCTET STRING of `low` to `high` octets (high None: any), or a string with `width` bits a character."""
+
+    low: int = 0
+    high: int | None = None
+    width: int = 8
+
+    def read(self, bits: Bits) -> Any:
+        if self.high is None:
+            return bits.octets(bits.length())
+        count = self.low if self.low == self.high else bits.ranged(self.low, self.high)
+        if self.high * self.width <= 16 and self.low == self.high:
+            return bits.take(count * self.width).to_bytes((count * self.width + 7) // 8, "big")
+        bits.align()
+        first = bits.at >> 3
+        bits.take(count * self.width)
+        return bits.data[first : (bits.at + 7) >> 3]
+
+
+OID = Octets()
+
+
+@dataclass(frozen=True)
+class ListOf:
+    """SEQUENCE OF; at most `keep` elements are kept."""
+
+    kind: Any
+    keep: int = 0
+
+    def read(self, bits: Bits) -> Any:
+        count = bits.length()
+        found = []
+        for i in range(count):
+            value = self.kind.read(bits)
+            if i < self.keep:
+                found.append(value)
+        return found
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A value inside an octet string."""
+
+    kind: Any
+
+    def read(self, bits: Bits) -> Any:
+        return read(self.kind, bits.octets(bits.length()))
+
+
+@dataclass(frozen=True)
+class Sequence:
+    """SEQUENCE with an extension marker (or not). `fields`: (name, type, optional). `more`: additions that matter, by
+    their number."""
+
+    fields: tuple[tuple[str, Any, bool], ...]
+    extensible: bool = True
+    more: tuple[tuple[int, str, Any], ...] = ()
+
+    def read(self, bits: Bits) -> Any:
+        extended = self.extensible and bits.take(1)
+        present = [not optional or bits.take(1) for _, _, optional in self.fields]
+        found: dict[str, Any] = {}
+        for (name, kind, _), here in zip(self.fields, present, strict=True):
+            if here:
+                found[name] = kind.read(bits)
+        if extended:
+            count = bits.small() + 1
+            if count > bits.end - bits.at:
+                raise PerError("more additions than data")
+            wanted = {number: (name, kind) for number, name, kind in self.more}
+            for number, here in enumerate([bits.take(1) for _ in range(count)]):
+                if here:
+                    content = bits.octets(bits.length())
+                    if number in wanted:
+                        name, kind = wanted[number]
+                        left = len(content) + (bits.end - bits.at) // 8
+                        if isinstance(kind, TrailedInt) and not kind.trailed(content, left):
+                            raise PerError("nothing follows")
+                        found[name] = read(kind, content)
+        return found
+
+
+@dataclass(frozen=True)
+class Choice:
+    """CHOICE. `kinds`: (name, type) of the root; type None is one that is not described. `more` as in Sequence."""
+
+    kinds: tuple[tuple[str, Any], ...]
+    extensible: bool = True
+    more: tuple[tuple[int, str, Any], ...] = ()
+
+    def read(self, bits: Bits) -> Any:
+        if self.extensible and bits.take(1):
+            number = bits.small()
+            content = bits.octets(bits.length())
+            for wanted, name, kind in self.more:
+                if wanted == number:
+                    return name, read(kind, content)
+            return "", None
+        number = bits.ranged(0, len(self.kinds) - 1)
+        if number >= len(self.kinds):
+            raise PerError("no such alternative")
+        name, kind = self.kinds[number]
+        if kind is None:
+            raise PerError(f"{name} is not described")
+        return name, kind.read(bits)
+
+
+def read(kind: Any, data: bytes) -> Any:
+    """The value of a type at the start of `data`."""
+    return kind.read(Bits(data))
+
+
+def must(name: str, kind: Any) -> tuple[str, Any, bool]:
+    """A component that is always there."""
+    return name, kind, False
+
+
+def may(name: str, kind: Any) -> tuple[str, Any, bool]:
+    """An OPTIONAL component."""
+    return name, kind, True
+
+
+def flags(count: int) -> tuple[tuple[str, Any, bool], ...]:
+    """Booleans nobody asks for."""
+    return tuple(must(f"flag{i}", Bool()) for i in range(count))
+
+
+def nothing(*names: str) -> tuple[tuple[str, Any], ...]:
+    """Alternatives that are NULL."""
+    return tuple((name, Null()) for name in names)
