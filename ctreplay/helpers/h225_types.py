@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ctreplay.helpers.h245_types import OPEN_CHANNEL
+from ctreplay.helpers.h245_types import MESSAGE, OPEN_CHANNEL
 from ctreplay.helpers.per import (
     OID,
     Bool,
@@ -28,7 +28,7 @@ _ID = Octets(16, 16)
 _NAME = Octets(1, 128, 16)
 # how many elements of a list the kernel's helper keeps
 _FAST_START = ListOf(Opened(OPEN_CHANNEL), keep=30)
-_CONTROL = ListOf(Octets(), keep=4)
+_CONTROL = ListOf(Opened(MESSAGE), keep=4)
 _MOST_ADDRESSES = 10
 
 _H221 = Sequence((must("country", _BYTE), must("extension", _BYTE), must("maker", _WORD)))
@@ -174,7 +174,8 @@ _GATEKEEPER_CONFIRM = Sequence(
         may("non_standard", _NON_STANDARD),
         may("gatekeeper", _NAME),
         must("ras", ADDRESS),
-    )
+    ),
+    needed=5,
 )
 _REGISTRATION_REQUEST = Sequence(
     (
@@ -190,6 +191,7 @@ _REGISTRATION_REQUEST = Sequence(
         must("vendor", _VENDOR),
     ),
     more=((1, "lifetime", _LIFETIME),),
+    last=True,
 )
 _REGISTRATION_CONFIRM = Sequence(
     (
@@ -202,6 +204,7 @@ _REGISTRATION_CONFIRM = Sequence(
         must("endpoint", _NAME),
     ),
     more=((1, "lifetime", _LIFETIME),),
+    last=True,
 )
 _UNREGISTRATION_REQUEST = Sequence(
     (
@@ -210,7 +213,8 @@ _UNREGISTRATION_REQUEST = Sequence(
         may("aliases", _ALIASES),
         may("non_standard", _NON_STANDARD),
         may("endpoint", _NAME),
-    )
+    ),
+    needed=2,
 )
 _ADMISSION_CONFIRM = Sequence(
     (
@@ -220,7 +224,8 @@ _ADMISSION_CONFIRM = Sequence(
         must("destination", ADDRESS),
         may("frequency", _SEQUENCE_NUMBER),
         may("non_standard", _NON_STANDARD),
-    )
+    ),
+    needed=4,
 )
 _LOCATION_CONFIRM = Sequence(
     (
@@ -228,7 +233,8 @@ _LOCATION_CONFIRM = Sequence(
         must("signal", ADDRESS),
         must("ras", ADDRESS),
         may("non_standard", _NON_STANDARD),
-    )
+    ),
+    needed=3,
 )
 RAS_MESSAGE = Choice(
     (

@@ -159,12 +159,11 @@ def open_channel_ack(c: Control, message: Message) -> bool:
     return channels(c, message, ("reverse", "forward"), "openLogicalChannelAck") and t120(c, stack_of(message))
 
 
-def h245_message(c: Control, data: bytes) -> bool:
-    """One H.245 message."""
-    try:
-        _, (name, value) = per.read(h245_types.MESSAGE, data)
-    except (per.PerError, TypeError):
+def h245_message(c: Control, message: tuple[str, Any] | None) -> bool:
+    """One H.245 message; None is one that opens no channel."""
+    if message is None or message[1] is None:
         return True
+    name, value = message[1]
     if name == "open":
         return open_channel(c, value)
     if name == "open_ack":
@@ -172,11 +171,20 @@ def h245_message(c: Control, data: bytes) -> bool:
     return True
 
 
+def h245_data(c: Control, data: bytes) -> bool:
+    """The contents of a TPKT of H.245."""
+    try:
+        message = per.read(h245_types.MESSAGE, data)
+    except per.PerError:
+        return True
+    return h245_message(c, message)
+
+
 def h245_packet(c: Control) -> bool:
     """A packet of an H.245 connection."""
     if not c.established or not c.data:
         return True
-    return all(h245_message(c, data) for data in tpkts(c))
+    return all(h245_data(c, data) for data in tpkts(c))
 
 
 def user_information(data: bytes) -> Message | None:
@@ -316,11 +324,11 @@ def ras_packet(c: Control) -> bool:
     if not c.data:
         return True
     try:
-        name, value = per.read(h225_types.RAS_MESSAGE, c.data)
+        message = per.read(h225_types.RAS_MESSAGE, c.data)
     except per.PerError:
         return True
-    act = _RAS.get(name)
-    return True if act is None else act(c, value)
+    act = None if message is None else _RAS.get(message[0])
+    return True if act is None else act(c, message[1])
 
 
 H245 = Helper("H.245", h245_packet, ((18, 240),))

@@ -12,10 +12,15 @@ from dataclasses import dataclass
 from typing import Any
 
 _LONGEST = 0x3FFF
+_U32 = 0xFFFFFFFF
 
 
 class PerError(ValueError):
     """Bytes that do not follow their type."""
+
+
+class Stop(Exception):
+    """What follows is not described and not needed: reading ends here, or goes on behind the open type around it."""
 
 
 class Bits:
@@ -53,9 +58,26 @@ class Bits:
 
     def length(self) -> int:
         """Length determinant without constraint; the mark of fragments (16 kB and more) is not looked at."""
-        value = self.octets(1)[0]
+        self.align()
+        if self.end - self.at < 16:
+            # the kernel wants room for the long form of a length before it looks
+            raise PerError("out of data")
+        value = self.take(8)
         if value & 0x80:
-            value = (value << 8 | self.octets(1)[0]) & _LONGEST
+            value = (value << 8 | self.take(8)) & _LONGEST
+        return value
+
+    def opened(self, kind: Any) -> Any:
+        """A value in an open type; `kind` None: passed over. The value may run into what follows, as in the kernel."""
+        size = self.length()
+        begin = self.at
+        if 8 * size > self.end - begin:
+            raise PerError("out of data")
+        try:
+            value = None if kind is None else kind.read(self)
+        except Stop:
+            value = None
+        self.at = begin + 8 * size
         return value
 
     def ranged(self, low: int, high: int) -> int:
@@ -105,12 +127,13 @@ class Int:
 
 @dataclass(frozen=True)
 class TrailedInt(Int):
-    """An INTEGER in an extension addition that the kernel's reader steps over twice: as many octets must follow."""
+    """An INTEGER over four octets that the kernel's reader steps over twice: as many octets must follow."""
 
-    def trailed(self, content: bytes, left: int) -> bool:
-        """Whether enough of the message follows; `left` octets from the start of the content on."""
-        size = 1 + (content[0] >> 6 if content else 0)
-        return left >= 1 + 2 * size
+    def read(self, bits: Bits) -> Any:
+        count = 1 + bits.take(2)
+        value = self.low + int.from_bytes(bits.octets(count), "big")
+        bits.octets(count)
+        return value & _U32
 
 
 @dataclass(frozen=True)
@@ -123,7 +146,7 @@ class Octets:
 
     def read(self, bits: Bits) -> Any:
         if self.high is None:
-            return bits.octets(bits.length())
+            return bits.octets(bits.length() if self.low == 0 else bits.octets(1)[0])
         count = self.low if self.low == self.high else bits.ranged(self.low, self.high)
         if self.high * self.width <= 16 and self.low == self.high:
             return bits.take(count * self.width).to_bytes((count * self.width + 7) // 8, "big")
@@ -133,7 +156,8 @@ class Octets:
         return bits.data[first : (bits.at + 7) >> 3]
 
 
-OID = Octets()
+# an object identifier: a length of one octet
+OID = Octets(1)
 
 
 @dataclass(frozen=True)
@@ -160,39 +184,44 @@ class Opened:
     kind: Any
 
     def read(self, bits: Bits) -> Any:
-        return read(self.kind, bits.octets(bits.length()))
+        return bits.opened(self.kind)
 
 
 @dataclass(frozen=True)
 class Sequence:
     """SEQUENCE with an extension marker (or not). `fields`: (name, type, optional). `more`: additions that matter, by
-    their number."""
+    their number. `last`: no addition behind those is looked at. `needed`: only so many components are read, nothing
+    behind them is looked at."""
 
     fields: tuple[tuple[str, Any, bool], ...]
     extensible: bool = True
     more: tuple[tuple[int, str, Any], ...] = ()
+    last: bool = False
+    needed: int = 0
 
     def read(self, bits: Bits) -> Any:
         extended = self.extensible and bits.take(1)
         present = [not optional or bits.take(1) for _, _, optional in self.fields]
         found: dict[str, Any] = {}
-        for (name, kind, _), here in zip(self.fields, present, strict=True):
+        for (name, kind, _), here in zip(self.fields[: self.needed or None], present, strict=False):
             if here:
                 found[name] = kind.read(bits)
-        if extended:
+        if self.needed:
+            return found
+        if extended and (self.more or not self.last):
             count = bits.small() + 1
             if count > bits.end - bits.at:
                 raise PerError("more additions than data")
             wanted = {number: (name, kind) for number, name, kind in self.more}
-            for number, here in enumerate([bits.take(1) for _ in range(count)]):
-                if here:
-                    content = bits.octets(bits.length())
-                    if number in wanted:
-                        name, kind = wanted[number]
-                        left = len(content) + (bits.end - bits.at) // 8
-                        if isinstance(kind, TrailedInt) and not kind.trailed(content, left):
-                            raise PerError("nothing follows")
-                        found[name] = read(kind, content)
+            additions = [bits.take(1) for _ in range(count)]
+            if self.last:
+                del additions[max(wanted) + 1 :]
+            for number, here in enumerate(additions):
+                if here and number in wanted:
+                    name, kind = wanted[number]
+                    found[name] = bits.opened(kind)
+                elif here:
+                    bits.opened(None)
         return found
 
 
@@ -207,23 +236,26 @@ class Choice:
     def read(self, bits: Bits) -> Any:
         if self.extensible and bits.take(1):
             number = bits.small()
-            content = bits.octets(bits.length())
             for wanted, name, kind in self.more:
                 if wanted == number:
-                    return name, read(kind, content)
+                    return name, bits.opened(kind)
+            bits.opened(None)
             return "", None
         number = bits.ranged(0, len(self.kinds) - 1)
         if number >= len(self.kinds):
             raise PerError("no such alternative")
         name, kind = self.kinds[number]
         if kind is None:
-            raise PerError(f"{name} is not described")
+            raise Stop
         return name, kind.read(bits)
 
 
 def read(kind: Any, data: bytes) -> Any:
-    """The value of a type at the start of `data`."""
-    return kind.read(Bits(data))
+    """The value of a type at the start of `data`; None where it is not described."""
+    try:
+        return kind.read(Bits(data))
+    except Stop:
+        return None
 
 
 def must(name: str, kind: Any) -> tuple[str, Any, bool]:

@@ -482,11 +482,11 @@ def _channel(t: Talk, way: int, ports: list[int], kind: Any) -> Any:
     return value
 
 
-def _control(t: Talk, way: int, ports: list[int]) -> bytes:
+def _control(t: Talk, way: int, ports: list[int]) -> Any:
     """An H.245 message."""
     if t.rng.random() < 0.7:
-        return encode(h245_types.MESSAGE, ("request", ("open", _channel(t, way, ports, h245_types.OPEN_CHANNEL))))
-    return encode(h245_types.MESSAGE, ("response", ("open_ack", _channel(t, way, ports, h245_types.OPEN_CHANNEL_ACK))))
+        return "request", ("open", _channel(t, way, ports, h245_types.OPEN_CHANNEL))
+    return "response", ("open_ack", _channel(t, way, ports, h245_types.OPEN_CHANNEL_ACK))
 
 
 def _tpkt(rng: random.Random, *bodies: bytes) -> bytes:
@@ -536,7 +536,7 @@ def q931(t: Talk) -> Iterator[Step]:
             for _ in range(rng.randrange(1, 4)):
                 side = rng.randrange(2)
                 more = [rng.randrange(1, 65536) for _ in range(2)]
-                bodies = [_control(sub, side, more) for _ in range(rng.choice((1, 1, 2)))]
+                bodies = [encode(h245_types.MESSAGE, _control(sub, side, more)) for _ in range(rng.choice((1, 1, 2)))]
                 yield from sub.say(side, _tpkt(rng, *bodies))
                 if rng.random() < 0.4:
                     yield from sub.child(1 - side, rng.choice((b.UDP, b.UDP, b.TCP)), more[0] & ~1)

@@ -148,6 +148,9 @@ def kept(kind: Any, value: Any) -> Any:
         return kept(kind.kind, value)
     if isinstance(kind, per.Sequence):
         kinds = {name: k for name, k, _ in kind.fields} | {name: k for _, name, k in kind.more}
+        if kind.needed:
+            kinds = {name: k for name, k, _ in kind.fields[: kind.needed]}
+            value = {name: one for name, one in value.items() if name in kinds}
         return {name: kept(kinds[name], one) for name, one in value.items()}
     if isinstance(kind, per.Choice):
         kinds = dict(kind.kinds) | {name: k for _, name, k in kind.more}

@@ -1,0 +1,53 @@
+"""Records golden answers: short mutated control sessions and what the kernel made of them; needs root.
+
+usage: python -m tests.helpers.record ORACLE.py
+Writes golden/KIND.pcap.gz and golden/KIND.jsonl.gz; `test_golden` replays them anywhere.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from tests.helpers import dialogues
+from tests.traffic import pcap
+
+GOLDEN = Path(__file__).parent / "golden"
+SEED = 7001
+TALKS = 12
+_EVENT = ("ev", "exp", "tuple", "mask", "master", "timeout", "helper", "flags", "class", "cause", "at_ns")
+
+
+def trimmed(row: dict[str, Any]) -> dict[str, Any]:
+    """What `kernel_compare` looks at."""
+    found = {key: row[key] for key in ("type", "i", "ts_ns", "state", "path") if key in row}
+    for key in ("events", "expired"):
+        if key in row:
+            found[key] = [{k: e[k] for k in _EVENT if k in e} for e in row[key]]
+    if row.get("ct"):
+        found["ct"] = {k: row["ct"][k] for k in ("helper", "status") if k in row["ct"]}
+    return found
+
+
+def main() -> None:
+    oracle = sys.argv[1]
+    GOLDEN.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        for kind in sorted(dialogues.SCRIPTS):
+            capture = pcap.write(Path(folder) / f"{kind}.pcap", dialogues.generate(SEED, [kind], TALKS))
+            truth = Path(folder) / f"{kind}.jsonl"
+            subprocess.run([sys.executable, oracle, str(capture), "-o", str(truth), "--helper", kind], check=True)
+            rows = [json.loads(line) for line in truth.read_text().splitlines()]
+            packets = [trimmed(row) for row in rows if row["type"] == "packet"]
+            text = "".join(json.dumps(row, separators=(",", ":")) + "\n" for row in packets)
+            for name, data in ((f"{kind}.pcap.gz", capture.read_bytes()), (f"{kind}.jsonl.gz", text.encode())):
+                (GOLDEN / name).write_bytes(gzip.compress(data, 9, mtime=0))
+
+
+if __name__ == "__main__":
+    main()

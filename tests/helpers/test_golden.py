@@ -1,0 +1,27 @@
+"""Mutated control sessions whose every answer the kernel (6.18) gave: recorded by `tests.helpers.record`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import ctreplay
+from tests.helpers.kernel_compare import compare
+
+GOLDEN = Path(__file__).parent / "golden"
+KINDS = sorted(path.name.removesuffix(".jsonl.gz") for path in GOLDEN.glob("*.jsonl.gz"))
+
+
+def test_every_helper_is_there() -> None:
+    assert KINDS == ["amanda", "ftp", "irc", "pptp", "q931", "ras", "sane", "sip", "tftp"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_as_the_kernel(kind: str, tmp_path: Path) -> None:
+    dataset = tmp_path / "out.ctreplay"
+    run = ctreplay.replay(GOLDEN / f"{kind}.pcap.gz", dataset, helpers=[kind], packets="all")
+    summary, shown = compare(str(GOLDEN / f"{kind}.jsonl.gz"), str(dataset))
+    assert summary["differences"] == {}, shown
+    assert summary["expectation_events"] > 5
+    assert run["helper_hints"] == []
