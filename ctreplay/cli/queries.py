@@ -44,10 +44,9 @@ def show_queries(name: str | None) -> None:
             print(f"{one.ljust(size)}{lines[0]}")
             for line in lines[1:]:
                 print(" " * size + line)
-        print(
-            f"\n{len(names())} queries. `ctreplay query DATASET NAME` runs one; `ctreplay queries NAME` shows columns,"
-        )
-        print("parameters and SQL. * needs a dataset written with --packets all.")
+        print(f"\n{len(names())} queries. `ctreplay query DATASET NAME` runs one;")
+        print("`ctreplay queries NAME` shows columns, parameters and SQL.")
+        print("* needs a dataset written with --packets all.")
         return
     query = load(name)
     _paragraph(query.name, query.question, width)

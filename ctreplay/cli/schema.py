@@ -90,7 +90,7 @@ def show_schema(db: duckdb.DuckDBPyConnection, name: str | None, *, brief: bool 
     for macro in everything:
         _entry(macro.signature, macro.doc, 24, width)
     if not brief:
-        print("\nTimes are UTC without a zone, to the nanosecond; epoch_ns(ts) is exact arithmetic.")
+        print("\nTimes are UTC without a zone, to the nanosecond; epoch_ns(ts) is exact.")
 
 
 def _unknown(db: duckdb.DuckDBPyConnection, name: str) -> None:
