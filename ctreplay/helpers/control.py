@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ctreplay.helpers.expectations import ADDED, ALL, Expectation
 from ctreplay.packet import Packet
 from ctreplay.tracker.entry import Entry
+from ctreplay.tracker.extension import Extension
 
 if TYPE_CHECKING:
     from ctreplay.helpers.runner import Helpers
@@ -29,24 +30,6 @@ class Helper:
     classes: tuple[tuple[int, int], ...]
     families: tuple[int, ...] = (4, 6)
     gone: Callable[[Helpers, Entry, int, int], None] | None = None
-
-
-class Extension:
-    """What an entry with a helper or a master carries (`Entry.ext`).
-
-    `kind` is its helper, `info` that helper's memory of the connection.
-    `helper` and `master_conn_id` are what the dataset shows: None for entries that are only observed.
-    """
-
-    __slots__ = ("gone", "helper", "info", "kind", "master_conn_id")
-
-    def __init__(self) -> None:
-        self.kind: Helper | None = None
-        self.info: Any = None
-        # called when an entry without helper, but with a master, ends
-        self.gone: Callable[[Helpers, Extension], None] | None = None
-        self.helper: str | None = None
-        self.master_conn_id: int | None = None
 
 
 def address(hi: int, lo: int) -> int:

@@ -9,11 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ctreplay.helpers.control import Control, Extension, Helper, address
+from ctreplay.helpers.control import Control, Helper, address
 from ctreplay.helpers.expectations import ADDED, Expectation
 from ctreplay.packet import Packet
 from ctreplay.tracker.codes import WHY
 from ctreplay.tracker.entry import Entry
+from ctreplay.tracker.extension import Extension
 
 if TYPE_CHECKING:
     from ctreplay.helpers.runner import Helpers
@@ -145,7 +146,7 @@ def expect_tunnel(c: Control, s: Session, text: str) -> None:
 
 def matched(helpers: Helpers, exp: Expectation, child: Extension, p: Packet, now: int) -> None:
     """One direction opened the tunnel: the other need not be expected any more."""
-    child.info = exp.master.ext.info  # type: ignore[attr-defined]
+    child.info = exp.master.ext.info  # type: ignore[union-attr]
     child.gone = child_gone
     other = helpers.table.match(exp.family, _GRE, exp.zone, exp.dst, exp.dport, exp.src, exp.sport, any_state=True)
     if other is not None:

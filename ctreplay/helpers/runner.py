@@ -6,10 +6,11 @@ dataset can name the connections that would have been RELATED had the helper bee
 
 from __future__ import annotations
 
-from ctreplay.helpers.control import Control, Extension, Helper, address
+from ctreplay.helpers.control import Control, Helper, address
 from ctreplay.helpers.expectations import PERMANENT, Expectation, Expectations, Journal
 from ctreplay.packet import Packet
 from ctreplay.tracker.entry import Entry
+from ctreplay.tracker.extension import Extension
 from ctreplay.tracker.tracker import Tracker
 
 _EXPECTED = 0x1
@@ -64,7 +65,7 @@ class Helpers:
             if exp is not None:
                 self.matched(exp, e, p, now)
         kind = self.assignments.get((p.proto, p.dport))
-        ext: Extension | None = e.ext  # type: ignore[assignment]
+        ext: Extension | None = e.ext
         if kind is not None and p.family in kind.families and (ext is None or ext.kind is None):
             self.assign(e, kind, by_rule=True)
         return 0
@@ -92,9 +93,10 @@ class Helpers:
 
     def assign(self, e: Entry, kind: Helper, *, by_rule: bool) -> None:
         """Give a new entry its helper."""
-        ext: Extension = e.ext if e.ext is not None else Extension()  # type: ignore[assignment]
+        ext: Extension = e.ext if e.ext is not None else Extension()
         e.ext = ext
         ext.kind = kind
+        ext.active = True
         if by_rule:
             self.entries[kind.name] = self.entries.get(kind.name, 0) + 1
         if self.observe:
@@ -106,7 +108,7 @@ class Helpers:
 
     def packet(self, e: Entry, p: Packet, now: int) -> bool:
         """Run the entry's helper on a packet; False when it drops the packet."""
-        kind = e.ext.kind  # type: ignore[attr-defined]
+        kind = e.ext.kind  # type: ignore[union-attr]
         if kind is None:
             return True
         if self.observe:

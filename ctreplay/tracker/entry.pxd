@@ -1,5 +1,7 @@
 cimport cython
 
+from ctreplay.tracker.extension cimport Extension
+
 
 @cython.final
 cdef class Entry:
@@ -58,4 +60,4 @@ cdef class Entry:
     cdef public long long conn_id
     cdef public Entry timer_next
     cdef public Entry timer_prev
-    cdef public object ext
+    cdef public Extension ext

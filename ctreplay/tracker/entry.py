@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ctreplay.tracker.extension import Extension
+
 
 class Entry:
     """One tracked connection (struct nf_conn).
@@ -76,7 +78,7 @@ class Entry:
         self.next: Entry | None = None
         self.timer_next: Entry | None = None
         self.timer_prev: Entry | None = None
-        self.ext: object | None = None
+        self.ext: Extension | None = None
         self.conn_id = 0
         self.deadline = 0
         self.queued = 0

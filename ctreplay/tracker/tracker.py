@@ -209,8 +209,9 @@ class Tracker:
                 p.ctstate = _UNTRACKED
                 return 0
             if answer == _ICMP_ATTACHED:
-                if self.helpers is not None and p.direction == 0 and p.entry.ext is not None:  # type: ignore[union-attr]
-                    self.helpers.packet(p.entry, p, self.now)
+                e = p.entry
+                if p.direction == 0 and e.ext is not None and e.ext.active:  # type: ignore[union-attr]
+                    self.helpers.packet(e, p, self.now)
                 return 0
         if p.tuple_fault:
             return self.invalid(p, p.tuple_fault)
@@ -358,16 +359,8 @@ class Tracker:
 
     def confirm(self, e: Entry, p: Packet, old_state: int, old_status: int) -> int:
         """Helper, insertion of a new entry, delivery of the pending event (nf_confirm)."""
-        if e.ext is not None and self.helpers is not None and not self.helpers.packet(e, p, self.now):
-            # the event waits for the next packet that survives; an entry not yet confirmed is gone
-            p.reason = _R_HELPER_DROPPED
-            self.n_dropped_by_helper += 1
-            if not e.in_table:
-                self.helpers.gone(e, self.now, p.number)
-                p.entry = None
-            elif e.state != old_state or e.status != old_status:
-                self.occupancy.change(e, old_state, old_status)
-            return 0
+        if e.ext is not None and e.ext.active and not self.helpers.packet(e, p, self.now):
+            return self.refused(e, p, old_state, old_status)
         c = self.change
         if e.in_table == 0:
             e.in_table = 1
@@ -414,6 +407,17 @@ class Tracker:
         self.sink.transition(c)
         return 0
 
+    def refused(self, e: Entry, p: Packet, old_state: int, old_status: int) -> int:
+        """A helper drops the packet: its event waits for the next one that survives; a new entry is gone."""
+        p.reason = _R_HELPER_DROPPED
+        self.n_dropped_by_helper += 1
+        if not e.in_table:
+            self.helpers.gone(e, self.now, p.number)
+            p.entry = None
+        elif e.state != old_state or e.status != old_status:
+            self.occupancy.change(e, old_state, old_status)
+        return 0
+
     def destroy(self, e: Entry, ts: int, why: int, packet: int, direction: int) -> int:
         """Take an entry out of the table and tell of it (nf_ct_delete)."""
         state = e.state
@@ -442,7 +446,7 @@ class Tracker:
         c.why = why
         self.sink.transition(c)
         self.sink.connection(e, why, ts, -1)
-        if e.ext is not None and self.helpers is not None:
+        if e.ext is not None:
             self.helpers.gone(e, ts, packet)
         return 0
 
