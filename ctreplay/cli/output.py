@@ -306,6 +306,8 @@ def _records(names: list[str], columns: list[list[str]]) -> str:
     """One column below the other, a block per row."""
     size = max(map(len, names))
     blocks = []
+    if not columns[0]:
+        return "".join(f"{name.rjust(size)}\n" for name in names)
     for i in range(len(columns[0])):
         lines = [f"{name.rjust(size)}  {column[i]}" for name, column in zip(names, columns, strict=True)]
         blocks.append(f"── row {i + 1} ──\n" + "\n".join(lines) + "\n")

@@ -39,7 +39,7 @@ def read_run(path: str | os.PathLike[str]) -> dict[str, Any]:
         raise DatasetError(f"{folder}: run.json cannot be read: {exc}") from None
     for table in TABLES:
         if not (folder / f"{table}.parquet").is_file():
-            raise DatasetError(f"{folder}: incomplete dataset, {table}.parquet is missing")
+            raise DatasetError(f"{folder}: incomplete dataset, {table}.parquet is missing; replay its capture again")
     return run
 
 
