@@ -17,7 +17,7 @@ WITH timeouts AS (
     FROM transitions WHERE event <> 'DESTROY' GROUP BY conn_id
 )
 SELECT s.proto, s.state, s.unreplied, count(*) AS spans, sum(s.held_ns) / 1e9 AS entry_seconds,
-    round(100.0 * sum(s.held_ns) / nullif(sum(sum(s.held_ns)) OVER (), 0), 1) AS share_pct, avg(s.held_ns) / 1e9 AS mean_s,
+    round(100.0 * sum(s.held_ns) / greatest(sum(sum(s.held_ns)) OVER (), 1), 1) AS share_pct, avg(s.held_ns) / 1e9 AS mean_s,
     coalesce(sum(epoch_ns(c.end_ts) - epoch_ns(c.last_ts)) FILTER (s.last_span AND c.end_reason = 'timeout'), 0) / 1e9
         AS waiting_s,
     max(t.timeout_s) FILTER (s.last_span) AS timeout_s

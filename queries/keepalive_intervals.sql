@@ -25,7 +25,7 @@ WITH p AS (
     SELECT *, CASE WHEN seq = next_seq - 1 AND payload <= 1 AND tcp_flags & 7 = 0 THEN 'TCP keep-alive'
         WHEN payload BETWEEN 1 AND 64 AND seq = next_seq THEN 'small data' END AS kind FROM p
 ), steps AS (
-    SELECT *, seconds(lag(ts) OVER w, ts) AS step_s FROM probes WHERE kind IS NOT NULL
+    SELECT *, (epoch_ns(ts) - lag(epoch_ns(ts)) OVER w) / 1e9 AS step_s FROM probes WHERE kind IS NOT NULL
     WINDOW w AS (PARTITION BY conn_id, direction, kind ORDER BY packet)
 ), found AS (
     SELECT conn_id, kind, direction AS side, count(*) AS probes, median(step_s) AS interval_s, min(step_s) AS min_s,

@@ -23,7 +23,7 @@ WITH data AS (
 ), marked AS (
     SELECT *, row_number() OVER (PARTITION BY conn_id, direction, seq ORDER BY packet) > 1 AS repeated,
         row_number() OVER (PARTITION BY conn_id, direction, seq ORDER BY packet) - 1 AS nth,
-        seconds(lag(ts) OVER (PARTITION BY conn_id, direction, seq ORDER BY packet), ts) AS wait_s
+        (epoch_ns(ts) - lag(epoch_ns(ts)) OVER (PARTITION BY conn_id, direction, seq ORDER BY packet)) / 1e9 AS wait_s
     FROM data
 ), sides AS (
     SELECT conn_id, direction, count(*) AS segments, count(*) FILTER (repeated) AS repeated,

@@ -22,28 +22,30 @@ MACROS: tuple[Macro, ...] = (
     Macro(
         "ct_v6_hex(ip)",
         "32 hex digits of an IPv6 address in text without a dotted end (for ip_hex)",
-        """list_transform([ip], lambda t: array_to_string(list_transform(list_filter(string_split(
-            replace(t, '::', ':' || repeat('0:', 8 - len(list_filter(string_split(t, ':'), lambda g: g <> '')))), ':'),
-            lambda g: g <> ''), lambda g: lpad(lower(g), 4, '0')), ''))[1]""",
+        """list_transform([ip], lambda ct_t: array_to_string(list_transform(list_filter(string_split(
+            replace(ct_t, '::', ':' || repeat('0:',
+                8 - len(list_filter(string_split(ct_t, ':'), lambda ct_g: ct_g <> '')))), ':'),
+            lambda ct_g: ct_g <> ''), lambda ct_g: lpad(lower(ct_g), 4, '0')), ''))[1]""",
     ),
     Macro(
         "ct_v4_hex(ip)",
         "8 hex digits of an IPv4 address in text (for ip_hex)",
-        """list_transform([string_split(ip, '.')], lambda p: format('{:02x}{:02x}{:02x}{:02x}',
-            p[1]::INT, p[2]::INT, p[3]::INT, p[4]::INT))[1]""",
+        """list_transform([string_split(ip, '.')], lambda ct_p: format('{:02x}{:02x}{:02x}{:02x}',
+            ct_p[1]::UTINYINT, ct_p[2]::UTINYINT, ct_p[3]::UTINYINT, ct_p[4]::UTINYINT))[1]""",
     ),
     Macro(
         "ip_hex(ip)",
         "32 hex digits of an address (text of either family, or a 16-byte key): sorts and compares like the address; "
         "IPv4 is mapped (::ffff:0:0/96)",
-        """list_transform([ip], lambda v: CASE WHEN v IS NULL THEN NULL
-            WHEN typeof(v) = 'BLOB' THEN lower(hex(v))
-            WHEN regexp_full_match(v::VARCHAR, '[0-9]{1,3}(\\.[0-9]{1,3}){3}')
-                THEN '00000000000000000000ffff' || ct_v4_hex(v::VARCHAR)
-            WHEN regexp_full_match(v::VARCHAR, '[0-9a-fA-F:]*:[0-9.]+\\.[0-9.]+') THEN left(ct_v6_hex(
-                regexp_replace(v::VARCHAR, '[0-9.]+$', '0:0')), 24) || ct_v4_hex(regexp_extract(v::VARCHAR, '[0-9.]+$'))
-            WHEN regexp_full_match(v::VARCHAR, '[0-9a-fA-F:]*:[0-9a-fA-F:]*') THEN ct_v6_hex(v::VARCHAR)
-            ELSE error('not an IP address: ' || v::VARCHAR) END)[1]""",
+        """list_transform([ip], lambda ct_v: CASE WHEN ct_v IS NULL THEN NULL
+            WHEN typeof(ct_v) = 'BLOB' THEN lower(hex(ct_v))
+            WHEN regexp_full_match(ct_v::VARCHAR, '[0-9]{1,3}(\\.[0-9]{1,3}){3}')
+                THEN '00000000000000000000ffff' || ct_v4_hex(ct_v::VARCHAR)
+            WHEN regexp_full_match(ct_v::VARCHAR, '[0-9a-fA-F:]*:[0-9.]+\\.[0-9.]+') THEN left(ct_v6_hex(
+                regexp_replace(ct_v::VARCHAR, '[0-9.]+$', '0:0')), 24)
+                || ct_v4_hex(regexp_extract(ct_v::VARCHAR, '[0-9.]+$'))
+            WHEN regexp_full_match(ct_v::VARCHAR, '[0-9a-fA-F:]*:[0-9a-fA-F:]*') THEN ct_v6_hex(ct_v::VARCHAR)
+            ELSE error('not an IP address: ' || ct_v::VARCHAR) END)[1]""",
     ),
     Macro(
         "ip_key(ip)",
@@ -59,20 +61,21 @@ MACROS: tuple[Macro, ...] = (
                 'bits': CASE WHEN contains(cidr, ':') THEN 0 ELSE 96 END +
                     CASE WHEN contains(cidr, '/') THEN TRY_CAST(split_part(cidr, '/', 2) AS INT)
                          WHEN contains(cidr, ':') THEN 128 ELSE 32 END}],
-            lambda x: CASE WHEN x.a IS NULL THEN NULL
-                WHEN x.bits IS NULL OR x.bits < x.low OR x.bits > 128 THEN error('not a network: ' || cidr)
-                ELSE left(x.a, x.bits // 4) = left(x.n, x.bits // 4) AND (x.bits % 4 = 0 OR
-                    ((instr('0123456789abcdef', substr(x.a, x.bits // 4 + 1, 1)) - 1) >> (4 - x.bits % 4)) =
-                    ((instr('0123456789abcdef', substr(x.n, x.bits // 4 + 1, 1)) - 1) >> (4 - x.bits % 4))) END)[1]""",
+            lambda ct_x: CASE WHEN ct_x.a IS NULL THEN NULL
+                WHEN ct_x.bits IS NULL OR ct_x.bits < ct_x.low OR ct_x.bits > 128 THEN error('not a network: ' || cidr)
+                ELSE left(ct_x.a, ct_x.bits // 4) = left(ct_x.n, ct_x.bits // 4) AND (ct_x.bits % 4 = 0 OR
+                    ((instr('0123456789abcdef', substr(ct_x.a, ct_x.bits // 4 + 1, 1)) - 1) >> (4 - ct_x.bits % 4)) =
+                    ((instr('0123456789abcdef', substr(ct_x.n, ct_x.bits // 4 + 1, 1)) - 1) >> (4 - ct_x.bits % 4)))
+                END)[1]""",
     ),
     Macro(
         "same24(ip)",
         "the neighbourhood of an address, to group by: the /24 of IPv4, the /64 of IPv6, as text",
-        """list_transform([ip_hex(ip)], lambda h: CASE WHEN h IS NULL THEN NULL
-            WHEN left(h, 24) = '00000000000000000000ffff' THEN format('{}.{}.{}.0/24', ('0x' || h[25:26])::INT,
-                ('0x' || h[27:28])::INT, ('0x' || h[29:30])::INT)
-            ELSE regexp_replace(format('{:x}:{:x}:{:x}:{:x}', ('0x' || h[1:4])::INT, ('0x' || h[5:8])::INT,
-                ('0x' || h[9:12])::INT, ('0x' || h[13:16])::INT), '(^|:)0(:0)*$', '') || '::/64' END)[1]""",
+        """list_transform([ip_hex(ip)], lambda ct_h: CASE WHEN ct_h IS NULL THEN NULL
+            WHEN left(ct_h, 24) = '00000000000000000000ffff' THEN format('{}.{}.{}.0/24', ('0x' || ct_h[25:26])::INT,
+                ('0x' || ct_h[27:28])::INT, ('0x' || ct_h[29:30])::INT)
+            ELSE regexp_replace(format('{:x}:{:x}:{:x}:{:x}', ('0x' || ct_h[1:4])::INT, ('0x' || ct_h[5:8])::INT,
+                ('0x' || ct_h[9:12])::INT, ('0x' || ct_h[13:16])::INT), '(^|:)0(:0)*$', '') || '::/64' END)[1]""",
     ),
     Macro(
         "dur(ns)",
@@ -82,10 +85,11 @@ MACROS: tuple[Macro, ...] = (
             WHEN abs(ns) < 1000000 THEN format('{:.3g} µs', ns / 1e3)
             WHEN abs(ns) < 1000000000 THEN format('{:.3g} ms', ns / 1e6)
             WHEN abs(ns) < 60000000000::BIGINT THEN format('{:.1f} s', ns / 1e9)
-            ELSE CASE WHEN ns < 0 THEN '-' ELSE '' END || list_transform([abs(ns)::BIGINT // 1000000000], lambda s: CASE
-                WHEN s < 3600 THEN format('{}m {:02d}s', s // 60, s % 60)
-                WHEN s < 86400 THEN format('{}h {:02d}m', s // 3600, s % 3600 // 60)
-                ELSE format('{}d {:02d}h', s // 86400, s % 86400 // 3600) END)[1] END""",
+            ELSE CASE WHEN ns < 0 THEN '-' ELSE '' END || list_transform([abs(ns)::BIGINT // 1000000000],
+                lambda ct_s: CASE
+                WHEN ct_s < 3600 THEN format('{}m {:02d}s', ct_s // 60, ct_s % 60)
+                WHEN ct_s < 86400 THEN format('{}h {:02d}m', ct_s // 3600, ct_s % 3600 // 60)
+                ELSE format('{}d {:02d}h', ct_s // 86400, ct_s % 86400 // 3600) END)[1] END""",
     ),
     Macro(
         "seconds(a, b)",

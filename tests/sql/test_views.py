@@ -206,3 +206,14 @@ def test_several_datasets_keep_apart(replayed):
     rows = db.execute("SELECT DISTINCT run FROM ct_at((SELECT min(first_ts) FROM connections))").fetchall()
     assert len(rows) <= 2
     assert [row[1] for row in db.execute("FROM runs ORDER BY position").fetchall()] == ["tftp", "sctp"]
+
+
+def test_macros_do_not_mind_the_names_of_a_query(replayed):
+    db = connect([replayed("tftp.pcap")])
+    names = ("t", "g", "p", "v", "x", "h", "s", "i")
+    for name in names:
+        row = db.execute(
+            f"SELECT same24({name}.orig_src), ip_in({name}.orig_src, '10.0.0.0/8'), ip_hex({name}.orig_src), "
+            f"dur(epoch_ns({name}.last_ts)) FROM connections {name} LIMIT 1"
+        ).fetchone()
+        assert row[:3] == ("10.1.0.0/24", True, "00000000000000000000ffff0a01000a")
