@@ -23,6 +23,12 @@ WITH after AS (
         AND epoch_ns(p.ts) - epoch_ns(g.ts) <= $within_s::DOUBLE * 1e9
     WHERE g.gap_s >= $min_s::DOUBLE
     GROUP BY ALL
+), forgotten AS (
+    SELECT zone, end_ts, last_ts, orig_src AS src, orig_dst AS dst, orig_sport AS sport, orig_dport AS dport
+    FROM connections WHERE proto = 'tcp' AND end_reason = 'timeout' AND state <> 'TIME_WAIT'
+    UNION ALL
+    SELECT zone, end_ts, last_ts, reply_src, reply_dst, reply_sport, reply_dport
+    FROM connections WHERE proto = 'tcp' AND end_reason = 'timeout' AND state <> 'TIME_WAIT'
 ), judged AS (
     SELECT a.packet, a.conn_id, a.flow, a.gap_s,
         CASE WHEN x.tcp_flags & 4 > 0 AND x.direction IS DISTINCT FROM a.direction THEN 'RST'
@@ -31,11 +37,8 @@ WITH after AS (
     FROM after a LEFT JOIN pkts x ON x.packet = a.answer
     UNION ALL
     SELECT n.first_packet, n.conn_id, n.flow, min(seconds(o.last_ts, n.first_ts)), 'new entry', NULL, any_value(n.orig_packets)
-    FROM conns n JOIN connections o ON o.proto = 'tcp' AND n.zone = o.zone AND o.end_reason = 'timeout'
-        AND o.end_ts <= n.first_ts AND o.state <> 'TIME_WAIT'
-        AND ((n.orig_src = o.orig_src AND n.orig_dst = o.orig_dst AND n.orig_sport = o.orig_sport
-              AND n.orig_dport = o.orig_dport) OR (n.orig_src = o.reply_src AND n.orig_dst = o.reply_dst
-              AND n.orig_sport = o.reply_sport AND n.orig_dport = o.reply_dport))
+    FROM conns n JOIN forgotten o ON n.zone = o.zone AND n.orig_src = o.src AND n.orig_dst = o.dst
+        AND n.orig_sport = o.sport AND n.orig_dport = o.dport AND o.end_ts <= n.first_ts
     WHERE n.proto = 'tcp' AND n.midstream
     GROUP BY n.first_packet, n.conn_id, n.flow
     HAVING min(seconds(o.last_ts, n.first_ts)) >= $min_s::DOUBLE

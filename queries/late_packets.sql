@@ -22,13 +22,19 @@ WITH came AS (
     UNION ALL
     SELECT packet, ts, NULL, proto, 0, src, sport, dst, dport, 'INVALID' FROM packets
     WHERE ctstate = 'INVALID' AND conn_id IS NULL AND tuple_conn_id IS NULL AND proto IN ('tcp', 'udp', 'udplite', 'sctp')
+), over AS (
+    SELECT conn_id, proto, state, end_reason, end_ts, last_ts, orig_src AS src, orig_sport AS sport, orig_dst AS dst,
+        orig_dport AS dport, true AS same_way
+    FROM connections WHERE end_reason NOT IN ('capture_end', 'reopened')
+    UNION ALL
+    SELECT conn_id, proto, state, end_reason, end_ts, last_ts, reply_src, reply_sport, reply_dst, reply_dport, false
+    FROM connections WHERE end_reason NOT IN ('capture_end', 'reopened')
 ), matched AS (
     SELECT k.*, o.conn_id AS old_conn_id, o.state AS old_state, o.end_reason AS old_end, seconds(o.end_ts, k.ts) AS late_s,
-        seconds(o.last_ts, k.ts) AS silent_s, o.orig_src = k.src AND o.orig_sport = k.sport AS same_way
-    FROM came k JOIN connections o ON o.proto = k.proto AND o.end_ts <= k.ts AND o.end_reason NOT IN ('capture_end', 'reopened')
-        AND ((o.orig_src = k.src AND o.orig_dst = k.dst AND o.orig_sport = k.sport AND o.orig_dport = k.dport)
-          OR (o.reply_src = k.src AND o.reply_dst = k.dst AND o.reply_sport = k.sport AND o.reply_dport = k.dport))
-    QUALIFY row_number() OVER (PARTITION BY k.packet ORDER BY o.end_ts DESC, o.conn_id DESC) = 1
+        seconds(o.last_ts, k.ts) AS silent_s, o.same_way
+    FROM came k JOIN over o ON o.proto = k.proto AND o.src = k.src AND o.dst = k.dst AND o.sport = k.sport
+        AND o.dport = k.dport AND o.end_ts <= k.ts
+    QUALIFY row_number() OVER (PARTITION BY k.packet ORDER BY o.end_ts DESC, o.conn_id DESC, o.same_way DESC) = 1
 )
 SELECT m.packet, flow(m.proto, m.src, m.sport, m.dst, m.dport) AS flow, tcp_flags_text(p.tcp_flags) AS flags, m.late_s,
     m.silent_s, m.old_conn_id, m.old_state, m.old_end,

@@ -29,8 +29,11 @@ def fail(message: str, code: int = EXIT_USAGE) -> NoReturn:
 
 def printable(text: object) -> str:
     """Text from a capture or file name, safe to show: control and unprintable characters become escapes."""
+    text = str(text)
+    if text.isprintable():
+        return text
     found = []
-    for char in str(text):
+    for char in text:
         if char.isprintable():
             found.append(char)
         else:

@@ -131,18 +131,32 @@ def _plain(value: Any) -> str:
     return printable(value)
 
 
+def _csv_cells(column: pa.Array) -> list[Any]:
+    """A column for the CSV writer, which writes numbers itself and nothing for None."""
+    values = _values(column)
+    if _is_time(column.type):
+        return [None if value is None else time_text(value, 9, "T") for value in values]
+    if _is_number(column.type):
+        return values
+    # the same few texts come again and again
+    known: dict[Any, str] = {}
+    cells: list[Any] = []
+    for value in values:
+        if isinstance(value, str):
+            text = known.get(value)
+            if text is None:
+                text = known[value] = printable(value)
+            cells.append(text)
+        else:
+            cells.append(_plain(value))
+    return cells
+
+
 def _csv(result: Result, file: TextIO) -> None:
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow([printable(name) for name in result.schema.names])
-    times = [_is_time(kind) for kind in result.schema.types]
     for batch in result.batches:
-        for row in rows_of(batch):
-            writer.writerow(
-                [
-                    time_text(value, 9, "T") if is_time and value is not None else _plain(value)
-                    for value, is_time in zip(row, times, strict=True)
-                ]
-            )
+        writer.writerows(zip(*map(_csv_cells, batch.columns), strict=True))
 
 
 def _json_value(value: Any, is_time: bool) -> Any:
