@@ -13,10 +13,11 @@ from typing import Any, BinaryIO
 from ctreplay import __version__, reasons
 from ctreplay.build import compiled
 from ctreplay.capture import OutOfOrder, open_captures
+from ctreplay.capture.hashing import LARGE
 from ctreplay.dataset import schema
 from ctreplay.dataset.expectation_rows import ExpectationRows
 from ctreplay.dataset.rows import RowSink
-from ctreplay.dataset.writer import DatasetWriter
+from ctreplay.dataset.writer import DatasetWriter, Way
 from ctreplay.engine import PACKETS_ALL, PACKETS_NONE, PACKETS_NOTABLE, Engine
 from ctreplay.helpers import registry
 from ctreplay.helpers.runner import Helpers
@@ -58,13 +59,16 @@ def replay_to(
     helpers: Sequence[str] = (),
     force: bool = False,
     jobs: int | None = None,
+    triaged: bool = False,
+    meanwhile: Callable[[], object] | None = None,
     stdin: BinaryIO | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Replay into the folder `target` and return what run.json holds.
 
     `jobs` cores at the most (None: all there are): with one, tracking, writing and hashing take turns; with more they
-    run beside each other. The rows do not depend on it.
+    run beside each other. The rows do not depend on it. With `triaged` the triage is in the answer, under that name;
+    `meanwhile` is called while nothing but the end of the writing is waited for.
 
     `helpers` are options as of `--helper`. Raises CaptureError for inputs that are no captures, HelperError,
     DatasetExists, SysctlError, OSError when the disk is full.
@@ -76,6 +80,8 @@ def replay_to(
     wall = time.perf_counter()
     threaded = (jobs or len(os.sched_getaffinity(0))) > 1
     captures = open_captures(paths, stdin=stdin, hash_ahead=threaded)
+    large = sum(one.size for one in captures.inputs) >= LARGE
+    way: Way = ("process" if large else "thread") if threaded else "turns"
     writer: DatasetWriter | None = None
     collecting = gc.isenabled()
     # entries refer to each other but never in cycles that outlive them: the collector would only walk them in vain
@@ -88,8 +94,8 @@ def replay_to(
                 "ctreplay.kernel_model": schema.KERNEL_MODEL,
                 "ctreplay.sysctls": json.dumps(values),
             }
-            writer = DatasetWriter(target, metadata, force, threaded)
-            sink = RowSink(writer.flush)
+            writer = DatasetWriter(target, metadata, force, way)
+            sink = RowSink(writer.flush, writer.fresh)
             engine = Engine(settings, sink, LEVELS[packets])
             journal = ExpectationRows(sink, not assigned)
             watching = Helpers(
@@ -128,7 +134,7 @@ def replay_to(
             for one in captures.inputs
         ]
         hashes = [{"path": one["path"], "sha256": one["sha256"]} for one in inputs]
-        writer.drain({"ctreplay.inputs": json.dumps(hashes)})
+        writer.drain({"ctreplay.inputs": json.dumps(hashes)}, meanwhile)
         writer.small("stats", stats_rows(engine, total))
         facts = capture_rows(captures, engine)
         writer.small("captures", facts)
@@ -168,8 +174,13 @@ def replay_to(
             "skipped": [{"path": text(s.path), "why": s.why} for s in captures.skipped],
         }
         writer.commit(run)
-        writer = None
-        return run
+        tables, writer = writer.tables, None
+        try:
+            if triaged:
+                return run | {"triage": tables.call("ctreplay.report.triage", "triage", target, run)}
+            return run
+        finally:
+            tables.end()
     finally:
         if writer is not None:
             writer.abort()

@@ -6,6 +6,24 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
+# command, which is also the name of its module and of the function in it: panel of the help
+COMMANDS = {
+    "replay": "Replay",
+    "verify": "Replay",
+    "list": "conntrack, for any moment",
+    "events": "conntrack, for any moment",
+    "stats": "conntrack, for any moment",
+    "count": "conntrack, for any moment",
+    "explain": "Why",
+    "query": "Questions",
+    "queries": "Questions",
+    "extract": "Questions",
+    "schema": "Questions",
+    "check": "Checks",
+    "diff": "Checks",
+}
+LEVELS = ("all", "notable", "none")
+
 EXIT_FINE = 0
 EXIT_FAILED = 1
 EXIT_USAGE = 2

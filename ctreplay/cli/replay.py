@@ -1,16 +1,11 @@
-"""`ctreplay CAPTURE...`: replay, write the dataset, show the triage."""
+"""`ctreplay replay`: its options; what it does is in `replaying`."""
 
 from __future__ import annotations
 
-import json
-import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
 
 import typer
-
-from ctreplay.cli.common import EXIT_DAMAGED, EXIT_INTERRUPTED, Exit, complain, fail, note, printable, read_sysctls
 
 
 class Level(StrEnum):
@@ -44,63 +39,9 @@ def replay(
     quiet: bool = typer.Option(False, "-q", "--quiet", help="No triage, no progress."),
 ) -> None:
     """Replay captures through connection tracking and write a dataset."""
-    from ctreplay.capture import CaptureError
-    from ctreplay.cli.progress import Progress
-    from ctreplay.dataset.writer import DatasetExists
-    from ctreplay.helpers.registry import HelperError
-    from ctreplay.replaying import default_target, replay_to
+    from ctreplay.cli.replaying import replay as run
 
-    values = read_sysctls(sysctl, sysctl_file)
-    target = output or default_target(captures)
-    progress = Progress(enabled=not quiet and sys.stderr.isatty())
-    try:
-        run = replay_to(
-            captures,
-            target,
-            sysctls=values,
-            packets=packets.value,
-            helpers=helper or (),
-            force=force,
-            jobs=jobs,
-            stdin=sys.stdin.buffer if "-" in captures else None,
-            progress=progress.update,
-        )
-    except (CaptureError, HelperError) as exc:
-        fail(printable(exc))
-    except DatasetExists:
-        fail(f"{printable(target)} exists already; --force replaces it, -o names another folder")
-    except KeyboardInterrupt:
-        progress.close()
-        complain(f"interrupted: {progress.packets:,} packets replayed so far were discarded, no dataset was written")
-        raise Exit(EXIT_INTERRUPTED) from None
-    except OSError as exc:
-        progress.close()
-        fail(printable(f"{exc.filename or target}: {exc.strerror or exc}; no dataset was written"))
-    finally:
-        progress.close()
-    show(target, run, as_json=as_json, quiet=quiet)
-    for damage in run["damage"]:
-        after = (
-            f"reading went on after {damage['skipped_bytes']} bytes" if damage["recovered"] else "the rest was not read"
-        )
-        note(
-            f"damaged: {damage['path']}: frame {damage['frame']}, offset {damage['offset']}: {damage['what']}; {after}"
-        )
-    if strict and run["damage"]:
-        raise Exit(EXIT_DAMAGED)
-
-
-def show(target: Path, run: dict[str, Any], *, as_json: bool, quiet: bool) -> None:
-    """Print the triage of the dataset just written."""
-    if quiet and not as_json:
-        return
-    from ctreplay.report.triage import triage
-
-    found = triage(target, run)
-    if as_json:
-        json.dump(found, sys.stdout, ensure_ascii=False, default=str)
-        sys.stdout.write("\n")
-    else:
-        from ctreplay.report.screen import render
-
-        render(found)
+    run(
+        captures, output, force, packets.value, sysctl or (), sysctl_file, helper or (), jobs, strict=strict,
+        as_json=as_json, quiet=quiet,
+    )  # fmt: skip

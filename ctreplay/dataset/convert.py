@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from ctreplay import reasons
 from ctreplay.dataset.addresstext import AddressText, buffers
+from ctreplay.dataset.columns import Columns
 from ctreplay.dataset.community_id import ICMP_PAIRS, ICMPV6_PAIRS
 from ctreplay.dataset.flowhash import FlowHash
 from ctreplay.dataset.schema import TABLES, arrow_schema, arrow_type
@@ -21,8 +22,6 @@ _ARROW = {
 _WITH_PORTS = (6, 17, 132, 136)
 _ICMP = (1, 58)
 _ID_LENGTH = 30
-
-Columns = dict[str, Any]
 
 
 def plain(data: Any, n: int, kind: pa.DataType | None = None) -> pa.Array:
@@ -173,14 +172,14 @@ def connections(c: Columns, n: int, _first_id: int) -> list[pa.Array]:
     ]
 
 
-def extras(extra: dict[int, Any], n: int) -> tuple[pa.Array, pa.Array]:
+def extras(extra: dict[int, tuple[str | None, int | None]], n: int) -> tuple[pa.Array, pa.Array]:
     """Helper and master columns of the few rows that have them."""
     if not extra:
         return pa.nulls(n, pa.string()).dictionary_encode(), pa.nulls(n, pa.int64())
     helper: list[str | None] = [None] * n
     master: list[int | None] = [None] * n
-    for row, ext in extra.items():
-        helper[row], master[row] = ext.helper, ext.master_conn_id
+    for row, (name, number) in extra.items():
+        helper[row], master[row] = name, number
     return pa.array(helper, pa.string()).dictionary_encode(), pa.array(master, pa.int64())
 
 

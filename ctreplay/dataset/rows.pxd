@@ -13,6 +13,7 @@ cdef unsigned int _SEEN_REPLY
 
 @cython.final
 cdef class TransitionRows:
+    cdef public object fresh
     cdef public dict columns
     cdef public int n
     cdef public long long flushed
@@ -31,6 +32,7 @@ cdef class TransitionRows:
 
 @cython.final
 cdef class ConnectionRows:
+    cdef public object fresh
     cdef public dict columns
     cdef public int n
     cdef public dict extra
@@ -61,6 +63,7 @@ cdef class ConnectionRows:
 
 @cython.final
 cdef class PacketRows:
+    cdef public object fresh
     cdef public dict columns
     cdef public int n
     cdef unsigned int[::1] ack

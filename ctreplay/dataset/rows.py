@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from struct import calcsize
 from typing import Any
 
+from ctreplay.dataset.columns import LAYOUTS, Columns, Fresh, fresh
 from ctreplay.packet import Packet
 from ctreplay.tracker import codes
 from ctreplay.tracker.entry import Entry
@@ -13,41 +13,37 @@ from ctreplay.tracker.occupancy import Occupancy
 from ctreplay.tracker.sink import Change, Sink
 
 _SECOND = 1_000_000_000
-_CAPACITY = 65536
-# larger batches, fewer turns at the interpreter lock for the thread that writes them
-_PACKETS = 131072
+_CAPACITY = LAYOUTS["transitions"][0]
+_PACKETS = LAYOUTS["packets"][0]
 _TCP = 6
 _SCTP = 132
 _SEEN_REPLY = 0x2
 _STATELESS = len(codes.STATES)
 
 # called with (table, columns, rows) when a batch is full
-Flush = Callable[[str, dict[str, Any], int], None]
+Flush = Callable[[str, Columns, int], None]
 
 
-def _zeros(code: str, count: int) -> Any:
-    # pages of a fresh bytearray cost nothing until they are written to
-    return memoryview(bytearray(calcsize(code) * count)).cast(code)  # type: ignore[call-overload]
+def _zeros(count: int) -> Any:
+    return memoryview(bytearray(8 * count)).cast("q")
 
 
 class TransitionRows:
     """Columns of transitions.parquet in numbers; `flushed` rows were handed over before these."""
 
     __slots__ = (
-        "columns", "conn_id", "direction", "event", "flushed", "marks", "n", "new_state", "new_status", "old_state",
-        "old_status", "packet", "timeout", "ts", "why",
+        "columns", "conn_id", "direction", "event", "flushed", "fresh", "marks", "n", "new_state", "new_status",
+        "old_state", "old_status", "packet", "timeout", "ts", "why",
     )  # fmt: skip
 
-    def __init__(self) -> None:
+    def __init__(self, fresh: Fresh) -> None:
         self.flushed = 0
+        self.fresh = fresh
         self.reset()
 
     def reset(self) -> None:
-        """Fresh buffers; those handed over belong to Arrow now."""
-        n = _CAPACITY
-        c: dict[str, Any] = {name: _zeros("q", n) for name in ("ts", "packet", "conn_id", "timeout")}
-        c.update({name: _zeros("b", n) for name in ("event", "direction", "old_state", "new_state", "marks", "why")})
-        c.update({name: _zeros("I", n) for name in ("old_status", "new_status")})
+        """Other buffers; those handed over belong to whoever writes them."""
+        c = self.fresh("transitions")
         self.columns = c
         self.n = 0
         self.ts = c["ts"]
@@ -68,31 +64,19 @@ class ConnectionRows:
     """Columns of connections.parquet in numbers; `extra` holds helper and master of the few rows that have one."""
 
     __slots__ = (
-        "columns", "conn_id", "dport", "dst", "end_ts", "extra", "family", "first_ts", "last_packet", "last_ts", "left",
-        "mark", "midstream", "n", "orig_bytes", "orig_packets", "proto", "rdport", "reply_bytes", "reply_packets",
-        "rsport", "sport", "src", "state", "status", "why", "zone",
+        "columns", "conn_id", "dport", "dst", "end_ts", "extra", "family", "first_ts", "fresh", "last_packet",
+        "last_ts", "left", "mark", "midstream", "n", "orig_bytes", "orig_packets", "proto", "rdport", "reply_bytes",
+        "reply_packets", "rsport", "sport", "src", "state", "status", "why", "zone",
     )  # fmt: skip
 
-    def __init__(self) -> None:
+    def __init__(self, fresh: Fresh) -> None:
+        self.fresh = fresh
         self.reset()
 
     def reset(self) -> None:
-        """Fresh buffers."""
-        n = _CAPACITY
-        c: dict[str, Any] = {
-            name: _zeros("q", n)
-            for name in (
-                "conn_id", "orig_packets", "orig_bytes", "reply_packets", "reply_bytes", "first_ts", "last_ts",
-                "end_ts", "last_packet", "left",
-            )
-        }  # fmt: skip
-        c.update({name: _zeros("H", n) for name in ("sport", "dport", "rsport", "rdport", "zone")})
-        c.update({name: _zeros("b", n) for name in ("family", "state", "why", "midstream")})
-        c.update({name: _zeros("I", n) for name in ("status", "mark")})
-        c["proto"] = _zeros("B", n)
-        c["src"] = bytearray(16 * n)
-        c["dst"] = bytearray(16 * n)
-        self.extra: dict[int, Any] = {}
+        """Other buffers."""
+        c = self.fresh("connections")
+        self.extra: dict[int, tuple[str | None, int | None]] = {}
         c["extra"] = self.extra
         self.columns = c
         self.n = 0
@@ -128,9 +112,9 @@ class Summary:
     __slots__ = ("midstream", "one_sided", "protos", "states", "tcp", "unreplied", "whys")
 
     def __init__(self) -> None:
-        self.protos = _zeros("q", 256)
-        self.states = _zeros("q", len(codes.STATES) + 1)
-        self.whys = _zeros("q", len(codes.WHY))
+        self.protos = _zeros(256)
+        self.states = _zeros(len(codes.STATES) + 1)
+        self.whys = _zeros(len(codes.WHY))
         self.unreplied = self.midstream = self.one_sided = self.tcp = 0
 
     def add(self, e: Entry, state: int, why: int) -> int:
@@ -178,35 +162,18 @@ class PacketRows:
 
     __slots__ = (
         "ack", "ack_high", "ack_low", "bounds", "caplen", "capture", "columns", "conn_id", "ctstate", "direction",
-        "dport", "dst", "flags", "frame", "length", "margin", "n", "offset", "packet", "payload", "proto", "reason",
-        "refreshed", "seq", "seq_end", "seq_high", "seq_low", "sport", "src", "state", "timeout", "ts", "tuple_conn_id",
-        "window", "wirelen",
+        "dport", "dst", "flags", "frame", "fresh", "length", "margin", "n", "offset", "packet", "payload", "proto",
+        "reason", "refreshed", "seq", "seq_end", "seq_high", "seq_low", "sport", "src", "state", "timeout", "ts",
+        "tuple_conn_id", "window", "wirelen",
     )  # fmt: skip
 
-    def __init__(self) -> None:
+    def __init__(self, fresh: Fresh) -> None:
+        self.fresh = fresh
         self.reset()
 
     def reset(self) -> None:
-        """Fresh buffers."""
-        n = _PACKETS
-        c: dict[str, Any] = {
-            name: _zeros("q", n)
-            for name in (
-                "packet", "ts", "frame", "offset", "caplen", "wirelen", "conn_id", "tuple_conn_id", "timeout", "margin",
-                "length",
-            )
-        }  # fmt: skip
-        c.update(
-            {
-                name: _zeros("I", n)
-                for name in ("seq", "ack", "seq_end", "seq_low", "seq_high", "ack_low", "ack_high", "payload")
-            }
-        )
-        c.update({name: _zeros("b", n) for name in ("direction", "ctstate", "state", "refreshed", "bounds")})
-        c.update({name: _zeros("h", n) for name in ("reason", "flags", "proto")})
-        c.update({name: _zeros("H", n) for name in ("capture", "sport", "dport", "window")})
-        c["src"] = bytearray(16 * n)
-        c["dst"] = bytearray(16 * n)
+        """Other buffers."""
+        c = self.fresh("packets")
         self.columns = c
         self.n = 0
         self.packet = c["packet"]
@@ -249,11 +216,11 @@ class RowSink(Sink):
 
     __slots__ = ("connections", "flush", "packets", "seconds", "summary", "transitions")
 
-    def __init__(self, flush: Flush) -> None:
+    def __init__(self, flush: Flush, fresh: Fresh = fresh) -> None:
         self.flush = flush
-        self.transitions = TransitionRows()
-        self.connections = ConnectionRows()
-        self.packets = PacketRows()
+        self.transitions = TransitionRows(fresh)
+        self.connections = ConnectionRows(fresh)
+        self.packets = PacketRows(fresh)
         self.summary = Summary()
         self.seconds: list[tuple[int, ...]] = []
 
@@ -315,7 +282,7 @@ class RowSink(Sink):
         r.mark[i] = e.mark
         r.midstream[i] = e.midstream
         if e.ext is not None:
-            r.extra[i] = e.ext
+            r.extra[i] = e.ext.helper, e.ext.master_conn_id
         r.n = i + 1
         if r.n == _CAPACITY:
             self.flush("connections", r.columns, r.n)
@@ -417,7 +384,7 @@ class RowSink(Sink):
         return 0
 
     def finish(self) -> None:
-        """Hand over what is left."""
+        """Hand over what is left; no rows may follow."""
         for table, rows in (
             ("transitions", self.transitions),
             ("connections", self.connections),
@@ -425,7 +392,7 @@ class RowSink(Sink):
         ):
             if rows.n:
                 self.flush(table, rows.columns, rows.n)
-                rows.reset()
+                rows.n = 0
         if self.seconds:
             self.flush("occupancy", {"rows": self.seconds}, len(self.seconds))
             self.seconds = []

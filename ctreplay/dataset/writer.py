@@ -1,4 +1,9 @@
-"""A dataset on its way to disk: written under a temporary name, by a thread of its own, renamed when whole."""
+"""A dataset on its way to disk: under a temporary name until it is whole, then renamed.
+
+Who writes the tables depends on the cores there are and on how much there is to do: the replay itself between its
+packets (one core), a thread (small captures), or a process (large ones, so that neither waits for the other's
+interpreter lock, and pyarrow is loaded while packets are already worked on).
+"""
 
 from __future__ import annotations
 
@@ -8,27 +13,15 @@ import queue
 import shutil
 import tempfile
 import threading
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Protocol
 
-import pyarrow as pa
-import pyarrow.parquet as pq
+from ctreplay.dataset.columns import LAYOUTS, Columns, Fresh, fresh
 
-from ctreplay.dataset import convert
-from ctreplay.dataset.schema import arrow_schema
+Way = Literal["turns", "thread", "process"]
 
-STREAMED = ("connections", "transitions", "packets", "expectations", "expectation_events", "occupancy")
-_WRITE_BATCH = 8192
-_SELECTED_BY = {
-    "ts", "first_ts", "last_ts", "end_ts", "packet", "first_packet", "last_packet", "frame", "conn_id", "transition_id",
-    "orig_src_key", "orig_dst_key",
-}  # fmt: skip
-_SORTED_BY = {
-    "transitions": ["transition_id"],
-    "packets": ["packet"],
-    "expectation_events": ["event_id"],
-    "occupancy": ["ts"],
-}
+STREAMED = (*LAYOUTS, "expectations", "expectation_events", "occupancy")
 _WAITING = 2
 
 
@@ -36,93 +29,122 @@ class DatasetExists(FileExistsError):
     """The target folder is there already."""
 
 
+class Tables(Protocol):
+    """Who writes the tables: ParquetTables in turns, `Threaded`, or `process.WriterProcess`."""
+
+    def write(self, table: str, columns: Columns, n: int) -> None: ...
+    def close(self, metadata: dict[str, str], meanwhile: Callable[[], object] | None = None) -> None: ...
+    def small(self, table: str, rows: list[dict[str, Any]]) -> None: ...
+    def call(self, module: str, name: str, *arguments: Any) -> Any: ...
+    def end(self) -> None: ...
+    def abort(self) -> None: ...
+
+
+class Threaded:
+    """A thread that writes to `tables`; a failure of it comes out of a later `write` or of `close`."""
+
+    def __init__(self, tables: Tables) -> None:
+        self.tables = tables
+        self.failure: BaseException | None = None
+        self.queue: queue.Queue[tuple[str, Columns, int] | None] = queue.Queue(_WAITING)
+        self.thread = threading.Thread(target=self._work, name="ctreplay-writer", daemon=True)
+        self.thread.start()
+
+    def _work(self) -> None:
+        while (job := self.queue.get()) is not None:
+            if self.failure is None:
+                try:
+                    self.tables.write(*job)
+                except BaseException as exc:
+                    self.failure = exc
+
+    def write(self, table: str, columns: Columns, n: int) -> None:
+        """Queue a batch."""
+        if self.failure is not None:
+            raise self.failure
+        self.queue.put((table, columns, n))
+
+    def _join(self) -> None:
+        if self.thread.is_alive():
+            self.queue.put(None)
+            self.thread.join()
+
+    def close(self, metadata: dict[str, str], meanwhile: Callable[[], object] | None = None) -> None:
+        """Wait until everything queued is written."""
+        self._join()
+        if self.failure is not None:
+            raise self.failure
+        self.tables.close(metadata)
+
+    def small(self, table: str, rows: list[dict[str, Any]]) -> None:
+        """Write a table that is known as a whole."""
+        self.tables.small(table, rows)
+
+    def call(self, module: str, name: str, *arguments: Any) -> Any:
+        """What the function `name` of `module` returns."""
+        return self.tables.call(module, name, *arguments)
+
+    def end(self) -> None:
+        """Nothing follows."""
+
+    def abort(self) -> None:
+        """Drop what is queued."""
+        if self.failure is None:
+            self.failure = RuntimeError("aborted")
+        self._join()
+        self.tables.abort()
+
+
 class DatasetWriter:
     """Takes batches from the replay (`flush`), small tables and run.json; `commit` makes the folder appear.
 
     Whatever goes wrong before `commit`, nothing under the final name exists; `abort` removes what was written.
+    `fresh` gives the columns for the next batch of a table.
     """
 
-    def __init__(self, target: Path, metadata: dict[str, str], force: bool, threaded: bool = True) -> None:
+    def __init__(self, target: Path, metadata: dict[str, str], force: bool, way: Way = "thread") -> None:
         self.target = target
         self.force = force
         if os.path.lexists(target) and not force:
             raise DatasetExists(str(target))
         target.parent.mkdir(parents=True, exist_ok=True)
         self.folder = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".partial", dir=target.parent))
-        self.metadata = metadata
-        self.next_id = 1
         self.rows = dict.fromkeys(STREAMED, 0)
-        self.writers = {table: self._open(table) for table in STREAMED}
-        self.queue: queue.Queue[tuple[str, dict[str, Any], int] | None] = queue.Queue(_WAITING)
-        self.failure: BaseException | None = None
-        self.thread: threading.Thread | None = None
-        if threaded:
-            self.thread = threading.Thread(target=self._work, name="ctreplay-writer", daemon=True)
-            self.thread.start()
+        self.fresh: Fresh = fresh
+        try:
+            self.tables = self._tables(metadata, way)
+        except BaseException:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            raise
 
-    def _open(self, table: str) -> pq.ParquetWriter:
-        schema = arrow_schema(table, self.metadata)
-        sorting = [pq.SortingColumn(schema.get_field_index(name)) for name in _SORTED_BY.get(table, [])]
-        return pq.ParquetWriter(
-            self.folder / f"{table}.parquet",
-            schema,
-            # numbers hardly repeat but grow: differences are quicker to write than a dictionary, and smaller
-            use_dictionary=[field.name for field in schema if pa.types.is_dictionary(field.type)],
-            column_encoding={field.name: "DELTA_BINARY_PACKED" for field in schema if _is_number(field.type)},
-            # minima and maxima only where a reader can skip row groups by them: a fifth of the writing time
-            write_statistics=[field.name for field in schema if field.name in _SELECTED_BY],
-            write_batch_size=_WRITE_BATCH,
-            compression="zstd",
-            compression_level=1,
-            version="2.6",
-            sorting_columns=sorting or None,
-        )
+    def _tables(self, metadata: dict[str, str], way: Way) -> Tables:
+        if way == "process":
+            from ctreplay.dataset.process import WriterProcess
 
-    def flush(self, table: str, columns: dict[str, Any], n: int) -> None:
-        """Queue a batch; a failure of the writing thread comes out here."""
-        if self.failure is not None:
-            raise self.failure
-        if self.thread is None:
-            self._write(table, columns, n)
-        else:
-            self.queue.put((table, columns, n))
+            process = WriterProcess(self.folder, metadata)
+            self.fresh = process.fresh
+            return process
+        from ctreplay.dataset.tables import ParquetTables
 
-    def _work(self) -> None:
-        while True:
-            job = self.queue.get()
-            if job is None:
-                return
-            if self.failure is None:
-                try:
-                    self._write(*job)
-                except BaseException as exc:
-                    self.failure = exc
+        tables = ParquetTables(self.folder, metadata)
+        return Threaded(tables) if way == "thread" else tables
 
-    def _write(self, table: str, columns: dict[str, Any], n: int) -> None:
-        batch = convert.record_batch(table, columns, n, self.next_id)
-        if table == "transitions":
-            self.next_id += n
+    def flush(self, table: str, columns: Columns, n: int) -> None:
+        """Write a batch; a failure of an earlier one may come out here."""
         self.rows[table] += n
-        self.writers[table].write_batch(batch)
+        self.tables.write(table, columns, n)
 
-    def drain(self, metadata: dict[str, str]) -> None:
-        """Wait until everything queued is written; raises what went wrong. `metadata` goes into every file too."""
-        if self.thread is not None:
-            self.queue.put(None)
-            self.thread.join()
-        if self.failure is not None:
-            raise self.failure
-        self.metadata = self.metadata | metadata
-        for writer in self.writers.values():
-            writer.add_key_value_metadata(metadata)
-            writer.close()
+    def drain(self, metadata: dict[str, str], meanwhile: Callable[[], object] | None = None) -> None:
+        """Wait until every batch is written; raises what went wrong. `metadata` goes into every file too.
+
+        `meanwhile` is called while a process writes what is left.
+        """
+        self.tables.close(metadata, meanwhile)
 
     def small(self, table: str, rows: list[dict[str, Any]]) -> None:
         """Write a table that is known as a whole."""
-        data = convert.from_rows(table, rows)
-        data = data.replace_schema_metadata(self.metadata)
         self.rows[table] = len(rows)
-        pq.write_table(data, self.folder / f"{table}.parquet", compression="zstd", version="2.6")
+        self.tables.small(table, rows)
 
     def commit(self, run: dict[str, Any]) -> None:
         """Write run.json last and give the folder its name."""
@@ -147,21 +169,8 @@ class DatasetWriter:
 
     def abort(self) -> None:
         """Stop writing and remove the temporary folder."""
-        if self.failure is None:
-            self.failure = RuntimeError("aborted")
-        if self.thread is not None and self.thread.is_alive():
-            self.queue.put(None)
-            self.thread.join()
-        for writer in self.writers.values():
-            try:
-                writer.close()
-            except (OSError, pa.ArrowException):
-                continue
+        self.tables.abort()
         shutil.rmtree(self.folder, ignore_errors=True)
-
-
-def _is_number(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_integer(kind) or pa.types.is_timestamp(kind))
 
 
 def _umask() -> int:

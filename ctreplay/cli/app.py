@@ -1,0 +1,60 @@
+"""All commands, each in a module of its own, and the option parser that finds them."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import typer
+
+from ctreplay.cli.common import COMMANDS
+
+app = typer.Typer(
+    name="ctreplay",
+    help="Replay captures through a model of Linux connection tracking; query what it decided.\n\n"
+    "`ctreplay CAPTURE...` is short for `ctreplay replay CAPTURE...`.",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(value: bool) -> None:
+    if value:
+        from ctreplay import __version__
+        from ctreplay.build import compiled
+        from ctreplay.dataset.schema import KERNEL_MODEL
+
+        how = "compiled" if compiled() else "pure Python"
+        typer.echo(f"ctreplay {__version__} ({how}, models Linux {KERNEL_MODEL})")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: bool = typer.Option(
+        False, "--version", callback=_version, is_eager=True, help="Version, compiled or pure, kernel model."
+    ),
+) -> None:
+    pass
+
+
+for _name, _panel in COMMANDS.items():
+    _function = getattr(importlib.import_module(f"ctreplay.cli.{_name}"), _name)
+    app.command(_name, rich_help_panel=_panel)(_function)
+
+
+def arguments(argv: list[str]) -> list[str]:
+    """`ctreplay CAPTURE...` means `ctreplay replay CAPTURE...`, also with options in front of the capture."""
+    if not argv or argv[0] in COMMANDS:
+        return argv
+    if argv[0] in ("-h", "--help", "--version", "--install-completion", "--show-completion"):
+        return argv
+    return ["replay", *argv]
+
+
+def command() -> None:
+    """Run the command that the arguments name."""
+    app(args=arguments(sys.argv[1:]), standalone_mode=True)

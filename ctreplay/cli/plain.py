@@ -1,0 +1,47 @@
+"""Plain command lines of the replay, read without the option parser: its import takes longer than a small replay.
+
+Whatever is not understood here, wrong values too, goes to the parser, which knows everything and says what is wrong.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ctreplay.cli.common import COMMANDS, LEVELS
+
+_FLAGS = {"--force": "force", "--strict": "strict", "--json": "as_json", "-q": "quiet", "--quiet": "quiet"}
+_VALUES = {"-o": "output", "--output": "output", "-j": "jobs", "--jobs": "jobs", "--packets": "packets"}
+
+
+def plain_replay(argv: list[str]) -> dict[str, Any] | None:
+    """Keyword arguments for `replaying.replay`, None when the parser has to look."""
+    if argv[:1] == ["replay"]:
+        argv = argv[1:]
+    elif argv and argv[0] in COMMANDS:
+        return None
+    found: dict[str, Any] = {}
+    captures: list[str] = []
+    words = iter(argv)
+    for word in words:
+        if word in _FLAGS:
+            found[_FLAGS[word]] = True
+        elif word in _VALUES:
+            value = next(words, "")
+            if not value or value[0] == "-":
+                return None
+            found[_VALUES[word]] = value
+        elif word == "-" or (word and word[0] != "-"):
+            captures.append(word)
+        else:
+            return None
+    if not captures or found.get("packets", "notable") not in LEVELS:
+        return None
+    if "jobs" in found:
+        jobs = found["jobs"]
+        if not (jobs.isascii() and jobs.isdigit() and int(jobs[:9]) > 0 and len(jobs) < 9):
+            return None
+        found["jobs"] = int(jobs)
+    if "output" in found:
+        found["output"] = Path(found["output"])
+    return {"captures": captures, **found}

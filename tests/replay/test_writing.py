@@ -1,0 +1,189 @@
+"""Who writes the tables does not matter, and whatever happens to the writer, nothing half-written stays."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ctreplay import replaying
+from ctreplay.build import compiled
+from ctreplay.cli import plain
+from ctreplay.dataset import process
+from ctreplay.dataset.schema import TABLES
+from ctreplay.replaying import replay_to
+from tests.traffic import generate, pcap
+
+from .program import ROOT, SAMPLES, environment, leftovers
+
+# a replay of argv[1] into argv[2] whose tables a process writes, whatever the size; `extra` runs before
+PROGRAM = """
+import sys
+from pathlib import Path
+from ctreplay import replaying
+replaying.LARGE = 0
+{extra}
+replaying.replay_to([sys.argv[1]], Path(sys.argv[2]), sysctls={{}}, packets="all", jobs=2, progress=progress)
+"""
+
+
+@pytest.fixture(scope="module")
+def several_batches(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """More rows than batches in shared memory hold (in pure Python, for the time's sake, fewer)."""
+    packets = sorted(generate(6, 4000), key=lambda row: row[0])
+    span = packets[-1][0] - packets[0][0] + 10**9
+    many = [(ts + n * span, data) for n in range(150 if compiled() else 2) for ts, data in packets]
+    return pcap.write(tmp_path_factory.mktemp("batches") / "several.pcap", many)
+
+
+def by_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(replaying, "LARGE", 0)
+
+
+def rows(folder: Path, table: str) -> pa.Table:
+    """A table with plain text: names that occur nowhere may be in a dictionary or not."""
+    found = pq.read_table(folder / f"{table}.parquet")
+    kinds = [(f.name, f.type.value_type if pa.types.is_dictionary(f.type) else f.type) for f in found.schema]
+    return found.cast(pa.schema(kinds))
+
+
+def same(one: Path, other: Path) -> None:
+    for table in TABLES:
+        assert rows(one, table) == rows(other, table), table
+
+
+def test_rows_do_not_depend_on_who_writes(
+    several_batches: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for jobs in (1, 2):
+        replay_to([several_batches], tmp_path / str(jobs), sysctls={}, packets="all", jobs=jobs)
+    by_process(monkeypatch)
+    for jobs in (2, 3, 8):
+        target = tmp_path / f"process {jobs}"
+        run = replay_to([several_batches], target, sysctls={}, packets="all", jobs=jobs, triaged=True)
+        same(tmp_path / "1", target)
+        assert run["triage"]["packets"] == run["packets"]
+    same(tmp_path / "1", tmp_path / "2")
+
+
+def test_rows_that_are_no_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Expectations, helpers and masters go to the process as objects."""
+    options: dict[str, Any] = {"sysctls": {}, "packets": "all", "helpers": ["ftp"]}
+    replay_to([SAMPLES / "ftp_active.pcap"], tmp_path / "thread", jobs=2, **options)
+    by_process(monkeypatch)
+    replay_to([SAMPLES / "ftp_active.pcap"], tmp_path / "process", jobs=2, **options)
+    same(tmp_path / "thread", tmp_path / "process")
+    rows = pq.read_table(tmp_path / "process" / "connections.parquet").to_pylist()
+    assert any(row["master_conn_id"] for row in rows) and any(row["helper"] == "ftp" for row in rows)
+
+
+def test_reasons_with_names_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A protocol that nobody foresaw has its name in the dataset, whoever writes it."""
+    frames = [(n, bytes(12) + (0x0900 + n % 7).to_bytes(2, "big") + bytes(50)) for n in range(1, 50)]
+    capture = pcap.write(tmp_path / "odd.pcap", frames)
+    spoilt = bytearray(capture.read_bytes())
+    spoilt[20] = 1  # LINKTYPE_ETHERNET
+    capture.write_bytes(spoilt)
+    by_process(monkeypatch)
+    for jobs in (2, 1):
+        replay_to([capture], tmp_path / str(jobs), sysctls={}, packets="all", jobs=jobs)
+    same(tmp_path / "1", tmp_path / "2")
+    assert "ethertype 0x0903" in rows(tmp_path / "2", "packets")["reason"].to_pylist()
+
+
+def test_a_process_that_is_killed(several_batches: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    by_process(monkeypatch)
+    write = process.WriterProcess.write
+
+    def kill_first(self: process.WriterProcess, *arguments: Any) -> None:
+        self.process.kill()
+        self.process.wait()
+        write(self, *arguments)
+
+    monkeypatch.setattr(process.WriterProcess, "write", kill_first)
+    with pytest.raises(OSError, match=r"has ended \(exit code -9\)"):
+        replay_to([several_batches], tmp_path / "out", sysctls={}, packets="all", jobs=2)
+    assert leftovers(tmp_path) == []
+
+
+def test_a_process_that_has_no_room(several_batches: Path, tmp_path: Path) -> None:
+    # of the process alone: the shared memory is a file too
+    limit = (
+        "from ctreplay.dataset import process\n"
+        "process._PROGRAM = 'import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000)); "
+        "import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); ' + process._PROGRAM\n"
+        "progress = None"
+    )
+    code = PROGRAM.format(extra=limit)
+    done = subprocess.run(
+        [sys.executable, "-c", code, several_batches, tmp_path / "out"], cwd=ROOT, env=environment(),
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1 and "OSError" in done.stderr and "too large" in done.stderr, done.stderr
+    assert leftovers(tmp_path) == []
+
+
+def test_a_replay_that_is_killed(several_batches: Path, tmp_path: Path) -> None:
+    """The process sees that nobody is there any more and removes what it has written."""
+    code = PROGRAM.format(extra="import os, signal\ndef progress(*_): os.kill(os.getpid(), signal.SIGKILL)")
+    done = subprocess.run(
+        [sys.executable, "-c", code, several_batches, tmp_path / "out"], cwd=ROOT, env=environment(), timeout=60,
+        capture_output=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == -signal.SIGKILL
+    until = time.monotonic() + 20
+    while leftovers(tmp_path) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert leftovers(tmp_path) == []
+
+
+WORDS = [
+    "replay", "list", "a.pcap", "b c.pcap", "-", "-o", "--output", "out", "--force", "--packets", "all", "none", "some",
+    "-j", "--jobs", "2", "0", "-1", "²", "-q", "--quiet", "--json", "--strict", "--help", "--", "-qj2", "--helper",
+    "ftp", "--packets=all", "", "--sysctl", "nf_conntrack_max=3",
+]  # fmt: skip
+
+
+@given(words=st.lists(st.sampled_from(WORDS), max_size=7))
+def test_plain_is_what_the_parser_understands(words: list[str]) -> None:
+    import typer
+
+    from ctreplay.cli import app
+    from ctreplay.cli import replaying as command
+
+    found = plain.plain_replay(words)
+    if found is None:
+        return
+    seen: list[dict[str, Any]] = []
+
+    def take(*positional: Any, **named: Any) -> None:
+        names = ("captures", "output", "force", "packets", "sysctl", "sysctl_file", "helper", "jobs")
+        seen.append(dict(zip(names, positional, strict=True)) | named)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(command, "replay", take)
+        typer.main.get_command(app.app).main(app.arguments(words), standalone_mode=False)
+    usual: dict[str, Any] = {
+        "output": None, "force": False, "packets": "notable", "sysctl": (), "sysctl_file": None, "helper": (),
+        "jobs": None, "strict": False, "as_json": False, "quiet": False,
+    }  # fmt: skip
+    assert seen == [usual | found]
+    assert os.fspath(found.get("output") or "out")
+
+
+def test_plain_understands_the_usual() -> None:
+    assert plain.plain_replay(["a.pcap"]) == {"captures": ["a.pcap"]}
+    words = "replay a.pcap -o x b.pcap -q -j 2 --packets all --force"
+    found = plain.plain_replay(words.split())
+    wanted = {"captures": ["a.pcap", "b.pcap"], "output": Path("x"), "quiet": True, "jobs": 2}
+    assert found == wanted | {"packets": "all", "force": True}
