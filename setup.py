@@ -13,7 +13,10 @@ PACKAGE = ROOT / "ctreplay"
 # Each header is read behind one length check, so its bytes need no bounds check of their own; column buffers are
 # written at a row number that is checked once per row. The pure build indexes with all checks, and the tests compare
 # the two; CTREPLAY_CHECKED=1 compiles with all checks.
-GUARDED = ("ctreplay.decode.network", "ctreplay.decode.link", "ctreplay.dataset.rows", "ctreplay.capture.pcap")
+GUARDED = (
+    "ctreplay.decode.network", "ctreplay.decode.link", "ctreplay.foresight", "ctreplay.dataset.rows",
+    "ctreplay.capture.pcap",
+)  # fmt: skip
 
 
 class BuildPy(build_py):

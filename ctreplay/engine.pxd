@@ -5,6 +5,7 @@ from ctreplay.dataset.rows cimport RowSink
 from ctreplay.decode.checksum cimport Checksum
 from ctreplay.decode.link cimport Link
 from ctreplay.decode.network cimport Network
+from ctreplay.foresight cimport Foresight
 from ctreplay.packet cimport Packet
 from ctreplay.quality cimport Quality
 from ctreplay.tracker.settings cimport Settings
@@ -23,6 +24,7 @@ cdef class Engine:
     cdef public Link link
     cdef public Checksum checksum
     cdef public Tracker tracker
+    cdef public Foresight foresight
     cdef public object defrag
     cdef public Quality quality
     cdef public Packet packet
@@ -32,7 +34,7 @@ cdef class Engine:
     cdef public long long reassembled
     cdef public long long late
 
-    @cython.locals(p=Packet, tracker=Tracker, done=int, fault=int)
+    @cython.locals(p=Packet, tracker=Tracker, foresight=Foresight, done=int, fault=int)
     cpdef int run(self, Source source, int limit) except -1
 
     @cython.locals(tracker=Tracker, whole=Packet)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from ctreplay import reasons
+from ctreplay.build import compiled
 from ctreplay.capture.record import Source
 from ctreplay.dataset.rows import RowSink
 from ctreplay.decode.checksum import Checksum
 from ctreplay.decode.link import Link
 from ctreplay.decode.network import Network
+from ctreplay.foresight import Foresight
 from ctreplay.packet import Packet
 from ctreplay.quality import Quality
 from ctreplay.tracker import defrag
@@ -32,8 +34,8 @@ class Engine:
     """
 
     __slots__ = (
-        "checksum", "defrag", "fragment_reason", "fragments", "late", "level", "link", "network", "packet", "quality",
-        "reassembled", "s", "sink", "tracker", "whole",
+        "checksum", "defrag", "foresight", "fragment_reason", "fragments", "late", "level", "link", "network", "packet",
+        "quality", "reassembled", "s", "sink", "tracker", "whole",
     )  # fmt: skip
 
     def __init__(self, settings: Settings, sink: RowSink, level: int) -> None:
@@ -44,6 +46,8 @@ class Engine:
         self.link = Link()
         self.checksum = Checksum()
         self.tracker = Tracker(settings, sink, self.network, self.checksum)
+        # it costs time where nothing is compiled
+        self.foresight = Foresight(self.tracker.table) if compiled() else None
         self.defrag = defrag.Defrag(settings)
         self.quality = Quality(self.checksum)
         self.packet = Packet()
@@ -57,11 +61,14 @@ class Engine:
         """Work through at most `limit` records; how many there were (fewer than `limit`: the source has ended)."""
         p = self.packet
         tracker = self.tracker
+        foresight = self.foresight
         done = 0
         while done < limit:
             if not source.advance(p):
                 break
             done += 1
+            if foresight is not None and source.current is not None:
+                foresight.look(source.current)
             if p.ts < tracker.now and tracker.started:
                 self.late += 1
             else:

@@ -15,7 +15,6 @@ cdef class CaptureSet(Source):
     cdef public bint sorting
     cdef Record last
     cdef Reader owner
-    cdef Reader current
     cdef public long long late
     cdef public long long delivered
     cdef long long last_ts

@@ -38,7 +38,7 @@ class CaptureSet(Source):
     """
 
     __slots__ = (
-        "active", "captures", "current", "damage", "delivered", "files", "hasher", "heap", "inputs", "last",
+        "active", "captures", "damage", "delivered", "files", "hasher", "heap", "inputs", "last",
         "last_ts", "late", "owner", "ready", "size", "skipped", "sorting",
     )  # fmt: skip
 

@@ -21,11 +21,15 @@ cdef class PcapReader(Reader):
     cdef int lengths
 
     @cython.final
-    @cython.locals(v=cython.longlong)
     cdef long long u32(self, Py_ssize_t i) except? -1
+    @cython.final
+    @cython.locals(v="unsigned int")
+    cdef unsigned int word(self, Py_ssize_t i) noexcept
 
     @cython.locals(p=Py_ssize_t, sec=cython.longlong, fraction=cython.longlong, caplen=cython.longlong, wirelen=cython.longlong)
     cdef bint step(self) except? False
+    @cython.locals(p=Py_ssize_t, caplen=cython.longlong)
+    cdef Py_ssize_t ahead(self) except? -1
     cdef bint cut(self, long long caplen) except? False
     @cython.locals(offset=cython.longlong, skipped=cython.longlong, last_s=cython.longlong, left=cython.longlong)
     cdef bint resync(self, object what) except? False

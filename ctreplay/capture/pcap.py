@@ -86,6 +86,10 @@ class PcapReader(Reader):
         # the one check for the four reads behind it
         if i < 0 or i + 4 > self.end:
             self.beyond(i)
+        return self.word(i)
+
+    def word(self, i: int) -> int:
+        """The same, where the caller knows that it is in the window: two thirds of the time of a record's header."""
         if self.big:
             v = self.buf[i]
             v = (v << 8) | self.buf[i + 1]
@@ -107,10 +111,10 @@ class PcapReader(Reader):
                     self.finish(self.base + self.pos, what)
                 return False
             p = self.pos
-            sec = self.u32(p)
-            fraction = self.u32(p + 4)
-            caplen = self.u32(p + 8)
-            wirelen = self.u32(p + 12)
+            sec = self.word(p)
+            fraction = self.word(p + 4)
+            caplen = self.word(p + 8)
+            wirelen = self.word(p + 12)
             if self.lengths != _LENGTHS_PLAIN and (self.lengths == _LENGTHS_SWAPPED or caplen > wirelen):
                 caplen, wirelen = wirelen, caplen
             if caplen == 0 and sec == 0 and wirelen == 0:
@@ -134,6 +138,17 @@ class PcapReader(Reader):
             self.wirelen = wirelen
             self.pos = self.start + caplen
             return True
+
+    def ahead(self) -> int:
+        p = self.peek if self.peek > self.pos else self.pos
+        if self.end - p < self.header:
+            return 0
+        caplen = self.word(p + 8)
+        if caplen > self.limit or self.end - p < self.header + caplen:
+            return 0
+        self.peek = p + self.header + caplen
+        self.peeked = caplen
+        return p + self.header
 
     def cut(self, caplen: int) -> bool:
         """The record at `pos` goes beyond the end: a cut file, or a false length in the middle of one."""

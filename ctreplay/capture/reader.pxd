@@ -27,9 +27,13 @@ cdef class Reader:
     cdef public Py_ssize_t start
     cdef public long long caplen
     cdef public long long wirelen
+    cdef public Py_ssize_t peek
+    cdef public int lead
+    cdef public Py_ssize_t peeked
     cdef public CaptureFacts fact
 
     cdef bint step(self) except? False
+    cdef Py_ssize_t ahead(self) except? -1
     @cython.final
     cdef bint fill(self, long long need) except? False
     @cython.final

@@ -28,7 +28,8 @@ class Reader:
 
     __slots__ = (
         "base", "buf", "caplen", "damage", "damage_count", "end", "eof", "fact", "file", "frame", "fresh",
-        "index", "live", "offset", "opened", "pos", "start", "store", "stream", "ts", "view", "wirelen",
+        "index", "lead", "live", "offset", "opened", "peek", "peeked", "pos", "start", "store",
+        "stream", "ts", "view", "wirelen",
     )  # fmt: skip
 
     def __init__(self, file: CaptureFile, stream: Stream | None, chunk: int, damage: list[Damage]) -> None:
@@ -53,12 +54,23 @@ class Reader:
         self.start = 0
         self.caplen = 0
         self.wirelen = 0
+        # how far `ahead` has looked: to this position in the window, so many frames; the length of the last one
+        self.peek = 0
+        self.lead = 0
+        self.peeked = 0
         # known from the first record on
         self.fact: CaptureFacts = None  # type: ignore[assignment]
 
     def step(self) -> bool:
         """Go to the next record; False at the end of what can be read."""
         return False
+
+    def ahead(self) -> int:
+        """Window position of the frame after the one looked at last, `peeked` bytes long; 0 where not all of it is.
+
+        Only a guess: what will be read there is up to `step`.
+        """
+        return 0
 
     def fill(self, need: int) -> bool:
         """Have at least `need` unread bytes at `pos`; False when the stream ends before."""
@@ -71,6 +83,7 @@ class Reader:
         if self.pos > 0:
             view[:have] = view[self.pos : self.end]
             self.base += self.pos
+            self.peek = max(self.peek - self.pos, 0)
             self.pos = 0
             self.end = have
         while self.end < need:

@@ -1,3 +1,6 @@
+from ctreplay.capture.reader cimport Reader
+
+
 cdef class Record:
     cdef public long long ts
     cdef public long long number
@@ -12,4 +15,5 @@ cdef class Record:
 
 
 cdef class Source:
+    cdef public Reader current
     cpdef bint advance(self, Record rec) except? False

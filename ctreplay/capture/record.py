@@ -6,6 +6,11 @@ call. Nothing here allocates per frame.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .reader import Reader
+
 
 class Record:
     """One frame of a capture.
@@ -43,9 +48,15 @@ class Record:
 
 
 class Source:
-    """A stream of records in replay order (timestamp, then file, then frame). This one is empty."""
+    """A stream of records in replay order (timestamp, then file, then frame). This one is empty.
 
-    __slots__ = ()
+    `current` is the reader that the last record came from, None where there is none.
+    """
+
+    __slots__ = ("current",)
+
+    def __init__(self) -> None:
+        self.current: Reader | None = None
 
     def advance(self, rec: Record) -> bool:
         """Fill `rec` with the next record; False at the end. Damage in a file is noted by the source, not raised."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from functools import lru_cache
 from typing import Any
 
 import pyarrow as pa
@@ -22,6 +23,7 @@ _ARROW = {
 _WITH_PORTS = (6, 17, 132, 136)
 _ICMP = (1, 58)
 _ID_LENGTH = 30
+_ONE = pa.scalar(1, pa.int32())
 
 
 def plain(data: Any, n: int, kind: pa.DataType | None = None) -> pa.Array:
@@ -45,18 +47,18 @@ def only(values: pa.Array, keep: pa.Array) -> pa.Array:
 
 
 def named(numbers: pa.Array, names: list[str] | tuple[str, ...]) -> pa.Array:
-    """Dictionary array of names; negative numbers and empty names are null."""
-    indices = numbers.cast(pa.int32())
-    blank = [i for i, name in enumerate(names) if name == ""]
-    absent = pc.less(indices, 0)
-    if blank:
-        absent = pc.or_(absent, pc.is_in(indices, pa.array(blank, pa.int32())))
-    indices = pc.if_else(absent, pa.scalar(None, pa.int32()), indices)
-    distinct = list(dict.fromkeys(names))
-    if len(distinct) < len(names):
-        # a dictionary that repeats a name would be written out as plain text
-        indices = pa.array([distinct.index(name) for name in names], pa.int32()).take(indices)
-    return pa.DictionaryArray.from_arrays(indices, pa.array(distinct, pa.string()))
+    """Dictionary array of names; -1 and empty names are null."""
+    places, texts = _places(tuple(names))
+    return pa.DictionaryArray.from_arrays(places.take(pc.add(numbers.cast(pa.int32()), _ONE)), texts)
+
+
+@lru_cache
+def _places(names: tuple[str, ...]) -> tuple[pa.Array, pa.Array]:
+    """For the numbers from -1 on where their names are, and the names: a dictionary that repeated one would be written
+    out as plain text.
+    """
+    distinct = {name: place for place, name in enumerate(dict.fromkeys(name for name in names if name))}
+    return pa.array([None, *map(distinct.get, names)], pa.int32()), pa.array(list(distinct), pa.string())
 
 
 def keys(data: Any, n: int) -> pa.Array:

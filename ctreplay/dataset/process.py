@@ -8,20 +8,26 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import importlib
 import mmap
 import os
 import pickle
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
 
 import ctreplay
 from ctreplay import reasons
 from ctreplay.dataset.columns import LAYOUTS, Columns, over, size
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from ctreplay.dataset.tables import ParquetTables
 
 # one that is filled, one that waits, one that is written
 _BATCHES = 3
@@ -152,6 +158,72 @@ def _places(memory: int) -> dict[tuple[str, int], Columns]:
     return found
 
 
+class _Worker:
+    """Works on the messages. Packets, by far the most rows, are encoded in a thread of their own: pyarrow lets go of
+    the interpreter lock.
+    """
+
+    tables: ParquetTables
+
+    def __init__(self, memory: int, answers: BinaryIO) -> None:
+        self.folder = ""
+        self.answers = answers
+        self.lock = threading.Lock()
+        self.places = _places(memory)
+        self.packets: SimpleQueue[tuple[tuple[str, int], pa.RecordBatch] | None] = SimpleQueue()
+        self.thread = threading.Thread(target=self._packets, daemon=True)
+        self.thread.start()
+
+    def answer(self, kind: str, value: Any) -> None:
+        with self.lock:
+            pickle.dump((kind, value), self.answers, pickle.HIGHEST_PROTOCOL)
+            self.answers.flush()
+
+    def fail(self, exc: BaseException) -> None:
+        try:
+            self.answer(_FAILED, exc)
+        except (TypeError, pickle.PicklingError):
+            self.answer(_FAILED, OSError(f"{type(exc).__name__}: {exc}"))
+
+    def put(self, place: tuple[str, int], batch: pa.RecordBatch) -> None:
+        """Write a batch and give its memory back."""
+        self.tables.put(place[0], batch)
+        self.answer(_FREE, place)
+
+    def _packets(self) -> None:
+        try:
+            while (job := self.packets.get()) is not None:
+                self.put(*job)
+        except BrokenPipeError:
+            pass
+        except Exception as exc:
+            self.fail(exc)
+
+    def work(self, what: str, arguments: Any) -> None:
+        """One message."""
+        if what == "batch":
+            place, extra, n, named = arguments
+            for name in named:
+                reasons.code(name)
+            batch = self.tables.batch(place[0], self.places[place] | {"extra": extra}, n)
+            if place[0] == "packets":
+                self.packets.put((place, batch))
+            else:
+                self.put(place, batch)
+        elif what == "write":
+            self.tables.write(*arguments)
+        elif what == "open":
+            from ctreplay.dataset.tables import ParquetTables
+
+            self.folder, metadata = arguments
+            self.tables = ParquetTables(Path(self.folder), metadata)
+        else:
+            if what == "close":
+                self.packets.put(None)
+                self.thread.join()
+            self.answer(_ANSWER, getattr(self.tables, what)(*arguments))
+
+
 def serve(memory: int) -> NoReturn:
     """The process: works on messages until there are none, and removes what was not renamed by then."""
     gc.disable()
@@ -159,40 +231,16 @@ def serve(memory: int) -> NoReturn:
     answers = os.fdopen(os.dup(1), "wb")
     # whatever a library prints must not come between the answers
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-
-    def answer(kind: str, value: Any) -> None:
-        pickle.dump((kind, value), answers, pickle.HIGHEST_PROTOCOL)
-        answers.flush()
-
-    folder = ""
-    with contextlib.suppress(EOFError, BrokenPipeError):
-        _, folder, metadata = pickle.load(requests)
-        try:
-            from ctreplay.dataset.tables import ParquetTables
-
-            places = _places(memory)
-            tables = ParquetTables(Path(folder), metadata)
-            while True:
-                what, *arguments = pickle.load(requests)
-                if what == "batch":
-                    place, extra, n, named = arguments
-                    for name in named:
-                        reasons.code(name)
-                    tables.write(place[0], places[place] | {"extra": extra}, n)
-                    answer(_FREE, place)
-                elif what == "write":
-                    tables.write(*arguments)
-                elif what == _CALL:
-                    module, name, *rest = arguments
-                    answer(_ANSWER, getattr(importlib.import_module(module), name)(*rest))
-                else:
-                    answer(_ANSWER, getattr(tables, what)(*arguments))
-        except (EOFError, BrokenPipeError):
-            raise
-        except Exception as exc:
-            try:
-                answer(_FAILED, exc)
-            except (TypeError, pickle.PicklingError):
-                answer(_FAILED, OSError(f"{type(exc).__name__}: {exc}"))
-    shutil.rmtree(folder, ignore_errors=True)
+    worker = _Worker(memory, answers)
+    try:
+        while True:
+            what, *arguments = pickle.load(requests)
+            worker.work(what, arguments)
+    except (EOFError, BrokenPipeError):
+        pass
+    except Exception as exc:
+        with contextlib.suppress(BrokenPipeError):
+            worker.fail(exc)
+    if worker.folder:
+        shutil.rmtree(worker.folder, ignore_errors=True)
     os._exit(0)

@@ -20,6 +20,8 @@ _SELECTED_BY = {
     "ts", "first_ts", "last_ts", "end_ts", "packet", "first_packet", "last_packet", "frame", "conn_id", "transition_id",
     "orig_src_key", "orig_dst_key",
 }  # fmt: skip
+# numbers of many connections in turn: differences save nothing
+_RANDOM = {"seq", "ack"}
 _SORTED_BY = {
     "transitions": ["transition_id"],
     "packets": ["packet"],
@@ -44,8 +46,12 @@ class ParquetTables:
             self.folder / f"{table}.parquet",
             schema,
             # numbers hardly repeat but grow: differences are quicker to write than a dictionary, and smaller
-            use_dictionary=[field.name for field in schema if pa.types.is_dictionary(field.type)],
-            column_encoding={field.name: "DELTA_BINARY_PACKED" for field in schema if _is_number(field.type)},
+            use_dictionary=[_path(field) for field in schema if _repeats(field.type)],
+            column_encoding={
+                field.name: "PLAIN" if field.name in _RANDOM else "DELTA_BINARY_PACKED"
+                for field in schema
+                if _is_number(field.type)
+            },
             # minima and maxima only where a reader can skip row groups by them: a fifth of the writing time
             write_statistics=[field.name for field in schema if field.name in _SELECTED_BY],
             write_batch_size=_WRITE_BATCH,
@@ -57,9 +63,17 @@ class ParquetTables:
 
     def write(self, table: str, columns: Columns, n: int) -> None:
         """Write a batch of a streamed table; its buffers are free again when this returns."""
+        self.put(table, self.batch(table, columns, n))
+
+    def batch(self, table: str, columns: Columns, n: int) -> pa.RecordBatch:
+        """The first half of `write`: Arrow's columns, over the same buffers where they need no change."""
         batch = convert.record_batch(table, columns, n, self.next_id)
         if table == "transitions":
             self.next_id += n
+        return batch
+
+    def put(self, table: str, batch: pa.RecordBatch) -> None:
+        """The second half: encode and compress."""
         self.writers[table].write_batch(batch)
 
     def close(self, metadata: dict[str, str], meanwhile: Callable[[], object] | None = None) -> None:
@@ -89,6 +103,14 @@ class ParquetTables:
                 writer.close()
             except (OSError, pa.ArrowException):
                 continue
+
+
+def _repeats(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_dictionary(kind) or pa.types.is_list(kind))
+
+
+def _path(field: pa.Field) -> str:
+    return f"{field.name}.list.element" if pa.types.is_list(field.type) else str(field.name)
 
 
 def _is_number(kind: pa.DataType) -> bool:

@@ -26,12 +26,13 @@ _ICMPV6 = 58
 class Table:
     """`buckets` holds the newest entry of each chain; chains run through `Entry.next`."""
 
-    __slots__ = ("buckets", "count", "mask", "seed0", "seed1")
+    __slots__ = ("buckets", "coming", "count", "mask", "seed0", "seed1")
 
     def __init__(self) -> None:
         self.buckets: list[Entry | None] = [None] * _START
         self.mask = _START - 1
         self.count = 0
+        self.coming = 0
         self.seed0 = secrets.randbits(64)
         self.seed1 = secrets.randbits(64)
 
@@ -85,6 +86,15 @@ class Table:
                     return e
             e = e.next
         return None
+
+    def foresee(self, p: Packet) -> int:
+        """Have the memory fetched that `find` touches for a packet with this tuple: its bucket now, with the next call
+        the entry. Compiled only.
+        """
+        fetch_entry(self.buckets, self.coming & self.mask)  # type: ignore[name-defined]  # noqa: F821 (a C macro)
+        self.coming = self.hash_of(p)
+        fetch_bucket(self.buckets, self.coming & self.mask)  # type: ignore[name-defined]  # noqa: F821
+        return 0
 
     def insert(self, e: Entry) -> int:
         """Put a new entry at the head of its chain."""
