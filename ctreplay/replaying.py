@@ -8,23 +8,19 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ctreplay import __version__, reasons
 from ctreplay.build import compiled
 from ctreplay.capture import OutOfOrder, open_captures
 from ctreplay.capture.hashing import LARGE
 from ctreplay.dataset import schema
-from ctreplay.dataset.expectation_rows import ExpectationRows
-from ctreplay.dataset.rows import RowSink
 from ctreplay.dataset.writer import DatasetWriter, Way
-from ctreplay.engine import PACKETS_ALL, PACKETS_NONE, PACKETS_NOTABLE, Engine
-from ctreplay.helpers import registry
-from ctreplay.helpers.runner import Helpers
 from ctreplay.tracker import sysctl
-from ctreplay.tracker.settings import Settings
 
-LEVELS = {"none": PACKETS_NONE, "notable": PACKETS_NOTABLE, "all": PACKETS_ALL}
+if TYPE_CHECKING:
+    from ctreplay.engine import Engine
+
 _SLICE = 50_000
 
 Progress = Callable[[int, int | None, int], None]
@@ -74,10 +70,13 @@ def replay_to(
     DatasetExists, SysctlError, OSError when the disk is full.
     """
     values = sysctl.defaults() | sysctls
-    settings = Settings(values)
-    assigned = registry.parse(helpers)
     began = time.time()
     wall = time.perf_counter()
+    if helpers:
+        from ctreplay.helpers import registry
+
+        # a wrong one is found before anything begins
+        registry.parse(helpers)
     threaded = (jobs or len(os.sched_getaffinity(0))) > 1
     captures = open_captures(paths, stdin=stdin, hash_ahead=threaded)
     large = sum(one.size for one in captures.inputs) >= LARGE
@@ -95,16 +94,11 @@ def replay_to(
                 "ctreplay.sysctls": json.dumps(values),
             }
             writer = DatasetWriter(target, metadata, force, way)
-            sink = RowSink(writer.flush, writer.fresh)
-            engine = Engine(settings, sink, LEVELS[packets])
-            journal = ExpectationRows(sink, not assigned)
-            watching = Helpers(
-                engine.tracker,
-                assigned or registry.observed(),
-                journal,
-                values["nf_conntrack_expect_max"],
-                observe=not assigned,
-            )
+            # once the processes are on their way
+            from ctreplay.wiring import wire
+
+            wired = wire(writer, values, packets, helpers)
+            engine = wired.engine
             try:
                 total = 0
                 while True:
@@ -120,8 +114,8 @@ def replay_to(
                 writer.abort()
                 captures.restart()
         engine.tracker.finish()
-        journal.finish()
-        sink.finish()
+        wired.journal.finish()
+        wired.sink.finish()
         # of the file as it is on disk; waits until it has been read once
         inputs = [
             {
@@ -150,10 +144,10 @@ def replay_to(
             "packets_level": packets,
             "sysctls": values,
             "sysctls_set": sysctls,
-            "helpers": registry.describe(assigned),
-            "helper_hints": watching.hints(),
+            "helpers": wired.described(),
+            "helper_hints": wired.helpers.hints(),
             "late_packets": engine.late,
-            "entries": sink.summary.as_dict(),
+            "entries": wired.sink.summary.as_dict(),
             "peak_entries": engine.tracker.occupancy.peak_ever,
             "peak_ts_ns": engine.tracker.occupancy.peak_ts,
             "first_ts_ns": min((ts for c in captures.captures if (ts := c.first_ts) is not None), default=None),

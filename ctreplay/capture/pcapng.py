@@ -106,6 +106,18 @@ class PcapngReader(Reader):
             elif self.other(kind, total) and kind in (_PB, _SPB):
                 return True
 
+    def ahead(self) -> int:
+        p = self.peek if self.peek > self.pos else self.pos
+        if self.end - p < 32 or self.u32(p) != _EPB:
+            return 0
+        total = self.u32(p + 4)
+        caplen = self.u32(p + 20)
+        if total < 32 or total > self.end - p or caplen > total - 32:
+            return 0
+        self.peek = p + total
+        self.peeked = caplen
+        return p + 28
+
     def enhanced(self, p: int, total: int) -> bool:
         """Take the Enhanced Packet Block at `p`; False (noted, skipped) when it cannot be used."""
         self.pos = p + total

@@ -15,9 +15,6 @@ Fresh = Callable[[str], Columns]
 
 _KEY = "16s"
 _ALIGN = 64
-_BATCH = 65536
-# larger batches, fewer turns at the interpreter lock for the thread that writes them
-_PACKETS = 131072
 
 _TRANSITIONS = {
     "q": ("ts", "packet", "conn_id", "timeout"),
@@ -47,11 +44,11 @@ _PACKET = {
     "b": ("direction", "ctstate", "state", "refreshed", "bounds"),
 }  # fmt: skip
 
-# table → (rows of a batch, type code → columns)
+# table → (rows of a batch, which is a row group of the file; type code → columns)
 LAYOUTS: dict[str, tuple[int, dict[str, tuple[str, ...]]]] = {
-    "transitions": (_BATCH, _TRANSITIONS),
-    "connections": (_BATCH, _CONNECTIONS),
-    "packets": (_PACKETS, _PACKET),
+    "transitions": (65536, _TRANSITIONS),
+    "connections": (32768, _CONNECTIONS),
+    "packets": (131072, _PACKET),
 }
 
 

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
     from ctreplay.dataset.tables import ParquetTables
 
-# one that is filled, one that waits, one that is written
-_BATCHES = 3
+# one that is filled, one that is written; of packets, which are converted and encoded in turn, one more
+_BATCHES = {"transitions": 2, "connections": 2, "packets": 3}
 _ANSWER, _FREE, _FAILED = "answer", "free", "failed"
 _CALL = "call"
 _PLACE = "place"
@@ -46,7 +46,7 @@ class WriterProcess:
             # pages come with the first row that is written to them
             os.ftruncate(memory, _length())
             self.places = _places(memory)
-            self.free = {table: list(range(_BATCHES)) for table in LAYOUTS}
+            self.free = {table: list(range(_BATCHES[table])) for table in LAYOUTS}
             path = [str(Path(ctreplay.__file__).parent.parent), *sys.path]
             self.process = subprocess.Popen(
                 [sys.executable, "-S", "-c", _PROGRAM.format(path=path, memory=memory)],
@@ -141,7 +141,7 @@ class WriterProcess:
 
 
 def _length() -> int:
-    return _BATCHES * sum(size(table) for table in LAYOUTS)
+    return sum(_BATCHES[table] * size(table) for table in LAYOUTS)
 
 
 def _places(memory: int) -> dict[tuple[str, int], Columns]:
@@ -150,7 +150,7 @@ def _places(memory: int) -> dict[tuple[str, int], Columns]:
     at = 0
     found = {}
     for table in LAYOUTS:
-        for number in range(_BATCHES):
+        for number in range(_BATCHES[table]):
             columns = over(table, view[at : at + size(table)])
             columns[_PLACE] = (table, number)
             found[table, number] = columns

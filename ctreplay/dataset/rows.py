@@ -13,7 +13,8 @@ from ctreplay.tracker.occupancy import Occupancy
 from ctreplay.tracker.sink import Change, Sink
 
 _SECOND = 1_000_000_000
-_CAPACITY = LAYOUTS["transitions"][0]
+_TRANSITIONS = LAYOUTS["transitions"][0]
+_CONNECTIONS = LAYOUTS["connections"][0]
 _PACKETS = LAYOUTS["packets"][0]
 _TCP = 6
 _SCTP = 132
@@ -243,7 +244,7 @@ class RowSink(Sink):
         r.timeout[i] = change.timeout // _SECOND if change.timeout >= 0 else -1
         r.why[i] = change.why
         r.n = i + 1
-        if r.n == _CAPACITY:
+        if r.n == _TRANSITIONS:
             self.flush("transitions", r.columns, r.n)
             r.flushed += r.n
             r.reset()
@@ -284,7 +285,7 @@ class RowSink(Sink):
         if e.ext is not None:
             r.extra[i] = e.ext.helper, e.ext.master_conn_id
         r.n = i + 1
-        if r.n == _CAPACITY:
+        if r.n == _CONNECTIONS:
             self.flush("connections", r.columns, r.n)
             r.reset()
         return 0
@@ -297,7 +298,7 @@ class RowSink(Sink):
                 o.unreplied, *o.counts(),
             )
         )  # fmt: skip
-        if len(self.seconds) == _CAPACITY:
+        if len(self.seconds) == _TRANSITIONS:
             self.flush("occupancy", {"rows": self.seconds}, len(self.seconds))
             self.seconds = []
         return 0

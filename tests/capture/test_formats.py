@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import hashlib
 import io
 import lzma
 import struct
@@ -12,7 +13,7 @@ import pytest
 import zstandard
 from builders import T0, block, epb, frames, idb, option, pad, pcap, read, rows_of, shb
 
-from ctreplay.capture import CaptureError, open_captures
+from ctreplay.capture import CaptureError, hashing, open_captures
 from ctreplay.capture.write import PcapngWriter, PcapWriter
 
 
@@ -176,8 +177,6 @@ def test_compression_members_and_truncation(tmp_path, pack):
 
 
 def test_pipe_is_a_stream_and_hashed(tmp_path):
-    import hashlib
-
     data = gzip.compress(pcap(frames(20000)))
 
     class Trickle(io.RawIOBase):
@@ -200,8 +199,6 @@ def test_pipe_is_a_stream_and_hashed(tmp_path):
 
 
 def test_sha256_progress_and_facts_of_files(tmp_path):
-    import hashlib
-
     data = pcap(frames(100))
     (tmp_path / "a").write_bytes(data)
     _, source = read(tmp_path / "a")
@@ -261,3 +258,15 @@ def test_directories_globs_and_missing_files(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(CaptureError, match="no captures"):
         open_captures([tmp_path / "empty"])
+
+
+@pytest.mark.parametrize("program", ["import os; os._exit(7)", "import os; os.kill(os.getpid(), 7)"])
+def test_sha256_when_its_process_dies(tmp_path, monkeypatch, program):
+    """As it does when a file shrinks below it: the digest is that of the bytes that are there."""
+    data = pcap(frames(9))
+    (tmp_path / "x.pcap").write_bytes(data)
+    monkeypatch.setattr(hashing, "LARGE", 0)
+    monkeypatch.setattr(hashing, "_PROGRAM", program)
+    with open_captures([tmp_path / "x.pcap"]) as source:
+        assert source.hasher.process is not None
+        assert source.inputs[0].sha256() == hashlib.sha256(data).hexdigest()
