@@ -14,8 +14,8 @@ PACKAGE = ROOT / "ctreplay"
 # written at a row number that is checked once per row. The pure build indexes with all checks, and the tests compare
 # the two; CTREPLAY_CHECKED=1 compiles with all checks.
 GUARDED = (
-    "ctreplay.decode.network", "ctreplay.decode.link", "ctreplay.foresight", "ctreplay.dataset.rows",
-    "ctreplay.capture.pcap",
+    "ctreplay.decode.network", "ctreplay.decode.link", "ctreplay.decode.checksum", "ctreplay.foresight",
+    "ctreplay.quality", "ctreplay.dataset.rows", "ctreplay.capture.pcap",
 )  # fmt: skip
 
 

@@ -19,5 +19,7 @@ cdef class Foresight:
     @cython.locals(p=Packet, kind=int, end=Py_ssize_t, version=int, o=Py_ssize_t, lead=int)
     cdef bint plain(self, Reader reader, Py_ssize_t at) except? True
 
-    @cython.locals(value="unsigned long long")
-    cdef unsigned long long be32(self, Reader reader, Py_ssize_t o) noexcept
+    cdef unsigned int be32(self, Reader reader, Py_ssize_t o) except? 77
+
+    @cython.locals(high="unsigned long long")
+    cdef unsigned long long be64(self, Reader reader, Py_ssize_t o) except? 77

@@ -70,10 +70,10 @@ class Foresight:
             o += 20
         elif version == 6 and end - o >= 44:
             p.proto = reader.buf[o + 6]
-            p.src_hi = self.be32(reader, o + 8) << 32 | self.be32(reader, o + 12)
-            p.src_lo = self.be32(reader, o + 16) << 32 | self.be32(reader, o + 20)
-            p.dst_hi = self.be32(reader, o + 24) << 32 | self.be32(reader, o + 28)
-            p.dst_lo = self.be32(reader, o + 32) << 32 | self.be32(reader, o + 36)
+            p.src_hi = self.be64(reader, o + 8)
+            p.src_lo = self.be64(reader, o + 16)
+            p.dst_hi = self.be64(reader, o + 24)
+            p.dst_lo = self.be64(reader, o + 32)
             o += 40
         else:
             return False
@@ -85,7 +85,9 @@ class Foresight:
 
     def be32(self, reader: Reader, o: int) -> int:
         """Four bytes, big endian."""
-        value = reader.buf[o]
-        value = value << 8 | reader.buf[o + 1]
-        value = value << 8 | reader.buf[o + 2]
-        return value << 8 | reader.buf[o + 3]
+        return reader.buf[o] << 24 | reader.buf[o + 1] << 16 | reader.buf[o + 2] << 8 | reader.buf[o + 3]
+
+    def be64(self, reader: Reader, o: int) -> int:
+        """Eight bytes, big endian."""
+        high = self.be32(reader, o)
+        return high << 32 | self.be32(reader, o + 4)

@@ -66,7 +66,7 @@ class Quality:
                 return 0
         self.marks[self.next_mark] = mark
         self.times[self.next_mark] = p.ts
-        self.next_mark = (self.next_mark + 1) % _RECENT
+        self.next_mark = (self.next_mark + 1) & (_RECENT - 1)
         return 0
 
     def verify(self, capture: int, w: Packet) -> None:

@@ -23,8 +23,9 @@ cdef class PcapReader(Reader):
     @cython.final
     cdef long long u32(self, Py_ssize_t i) except? -1
     @cython.final
-    @cython.locals(v="unsigned int")
-    cdef unsigned int word(self, Py_ssize_t i) noexcept
+    cdef unsigned int be32(self, Py_ssize_t i) except? 77
+    @cython.final
+    cdef unsigned int le32(self, Py_ssize_t i) except? 77
 
     @cython.locals(p=Py_ssize_t, sec=cython.longlong, fraction=cython.longlong, caplen=cython.longlong, wirelen=cython.longlong)
     cdef bint step(self) except? False

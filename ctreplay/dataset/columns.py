@@ -5,6 +5,7 @@ A batch is a dictionary of column name → buffer of C values (`array` type code
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Callable
 from struct import calcsize
 from typing import Any
@@ -77,5 +78,5 @@ def over(table: str, memory: Any) -> Columns:
 
 
 def fresh(table: str) -> Columns:
-    """Columns of a new batch: pages of a fresh bytearray cost nothing until they are written to."""
-    return over(table, bytearray(size(table)))
+    """Columns of a new batch, in mapped memory: its pages cost nothing until they are written to."""
+    return over(table, mmap.mmap(-1, size(table)))

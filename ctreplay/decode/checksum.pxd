@@ -19,8 +19,9 @@ cdef class Checksum:
     cpdef bint sctp(self, Packet pkt) except? True
 
 
-@cython.locals(total="unsigned long long", i=int)
-cdef unsigned long long ones(const unsigned char[::1] b, int o, int size) except? 77
+@cython.locals(total="unsigned long long", end=int, last="unsigned int")
+cdef unsigned long long ones(Packet pkt, int o, int size) except? 77
+cdef unsigned int be32(Packet pkt, int o) except? 77
 cdef int fold(unsigned long long total) noexcept
 cdef unsigned long long words(unsigned long long value) noexcept
 cdef unsigned long long pseudo(Packet pkt) noexcept

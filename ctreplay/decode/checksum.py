@@ -28,12 +28,12 @@ class Checksum:
 
     def total(self, pkt: Packet, o: int, size: int) -> int:
         """One's complement sum of `size` bytes at `o`, folded to 16 bits."""
-        return fold(ones(pkt.buf, o, size))
+        return fold(ones(pkt, o, size))
 
     def transport(self, pkt: Packet, proto: int, size: int) -> bool:
         """Whether the sum over pseudo-header (with protocol `proto`) and `size` transport bytes is right."""
         total = pseudo(pkt) + proto + pkt.l4_len
-        return fold(total + ones(pkt.buf, pkt.l4, size)) == 0xFFFF
+        return fold(total + ones(pkt, pkt.l4, size)) == 0xFFFF
 
     def partial(self, pkt: Packet, proto: int, field: int) -> bool:
         """Whether the checksum field at `field` holds only the pseudo-header's sum, as offload leaves it."""
@@ -52,14 +52,27 @@ class Checksum:
         return crc == wanted
 
 
-def ones(b: bytes | bytearray | memoryview, o: int, size: int) -> int:
-    """Sum of big-endian 16-bit words; an odd last byte is padded with zero."""
+def ones(pkt: Packet, o: int, size: int) -> int:
+    """Sum of big-endian words of 32 bits, which folds to that of 16; a shorter last one is padded with zeros."""
+    # the one check for all reads behind it
+    if o < 0 or size < 0 or o + size > len(pkt.buf):
+        raise IndexError(f"{size} bytes at {o} of {len(pkt.buf)}")
     total = 0
-    for i in range(o, o + size - 1, 2):
-        total += b[i] << 8 | b[i + 1]
-    if size & 1:
-        total += b[o + size - 1] << 8
+    end = o + size
+    while end - o >= 4:
+        total += be32(pkt, o)
+        o += 4
+    if end > o:
+        last = pkt.buf[o]
+        last = last << 8 | (pkt.buf[o + 1] if end - o >= 2 else 0)
+        last = last << 8 | (pkt.buf[o + 2] if end - o == 3 else 0)
+        total += last << 8
     return total
+
+
+def be32(pkt: Packet, o: int) -> int:
+    """Four bytes at `o`, big endian."""
+    return pkt.buf[o] << 24 | pkt.buf[o + 1] << 16 | pkt.buf[o + 2] << 8 | pkt.buf[o + 3]
 
 
 def fold(total: int) -> int:

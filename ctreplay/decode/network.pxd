@@ -32,13 +32,13 @@ cdef class Network:
     @cython.locals(left=int, version=int, fault=int)
     cpdef int parse(self, Packet pkt) except -1
 
-    @cython.locals(b="const unsigned char[::1]", o=int, ihl=int, total=int, fragment=int)
+    @cython.locals(o=int, ihl=int, total=int, fragment=int)
     cdef int ipv4(self, Packet pkt, int left) except -1
 
-    @cython.locals(b="const unsigned char[::1]", o=int, payload=int, nxt=int, total=int)
+    @cython.locals(o=int, payload=int, nxt=int, total=int)
     cdef int ipv6(self, Packet pkt, int left) except -1
 
-    @cython.locals(b="const unsigned char[::1]", word=int, size=int)
+    @cython.locals(word=int, size=int)
     cdef int chain(self, Packet pkt, int nxt, int o, int end) except -1
 
     @cython.locals(proto=int)
@@ -47,15 +47,15 @@ cdef class Network:
     @cython.locals(total=int, begin=int, i=int, whole=Packet, source="const unsigned char[::1]", target="unsigned char[::1]")
     cdef Packet pad(self, Packet pkt, int left)
 
-    @cython.locals(b="const unsigned char[::1]", end=int)
+    @cython.locals(end=int)
     cpdef int quoted(self, Packet inner, Packet outer, int o) except -1
 
-    @cython.locals(b="const unsigned char[::1]", o=int, cap=int, proto=int)
+    @cython.locals(o=int, cap=int, proto=int)
     cpdef int transport(self, Packet pkt) except -1
 
 
-cdef int be16(const unsigned char[::1] b, Py_ssize_t o) except? 77
-cdef unsigned int be32(const unsigned char[::1] b, Py_ssize_t o) except? 77
+cdef int be16(Packet pkt, Py_ssize_t o) except? 77
+cdef unsigned int be32(Packet pkt, Py_ssize_t o) except? 77
 
 @cython.locals(high="unsigned long long")
-cdef unsigned long long be64(const unsigned char[::1] b, Py_ssize_t o) except? 77
+cdef unsigned long long be64(Packet pkt, Py_ssize_t o) except? 77
