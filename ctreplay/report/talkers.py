@@ -6,7 +6,7 @@ The first pass collects candidates, the most frequent of every row group; the se
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+Groups = Callable[[], Iterable[pa.Table]]
+
+_KEPT = 1 << 19
 _PER_GROUP = 500
 _CANDIDATES = 50
 _COLUMNS = ["proto", "orig_src", "orig_dst", "orig_dport", "orig_bytes", "reply_bytes", "seen_reply"]
@@ -23,35 +26,44 @@ _ORDER = [("count", "descending"), ("key", "ascending")]
 
 def talkers(path: Path, top: int) -> dict[str, list[dict[str, Any]]]:
     """`sources` (address) and `services` (proto, address, port), each with entries, unreplied and bytes."""
-    sources = _ranked(path, "source", top)
-    services = []
-    for row in _ranked(path, "service", top):
-        proto, address, port = row.pop("key").split(_BETWEEN)
-        services.append({"proto": proto, "address": address, "port": int(port) if port else None, **row})
+    with pq.ParquetFile(path / "connections.parquet") as file:
+        groups = _groups(file)
+        sources = _ranked(groups, _by_source, top)
+        services = []
+        for row in _ranked(groups, _by_service, top):
+            proto, address, port = row.pop("key").split(_BETWEEN)
+            services.append({"proto": proto, "address": address, "port": int(port) if port else None, **row})
     return {"sources": [{"address": row.pop("key"), **row} for row in sources], "services": services}
 
 
-def _batches(path: Path, kind: str) -> Iterator[pa.Table]:
-    """Row groups as tables of key, bytes and unreplied."""
-    with pq.ParquetFile(path / "connections.parquet") as file:
+def _groups(file: pq.ParquetFile) -> Groups:
+    """The row groups, as often as they are asked for; few are kept, many are read again."""
+
+    def read() -> Iterator[pa.Table]:
         for number in range(file.num_row_groups):
-            rows = file.read_row_group(number, columns=_COLUMNS)
-            if kind == "source":
-                key = rows["orig_src"].cast(pa.string())
-            else:
-                port = pc.fill_null(rows["orig_dport"].cast(pa.string()), "")
-                key = pc.binary_join_element_wise(
-                    rows["proto"].cast(pa.string()), rows["orig_dst"].cast(pa.string()), port, _BETWEEN
-                )
-            size = pc.add(rows["orig_bytes"], rows["reply_bytes"])
-            unreplied = pc.invert(rows["seen_reply"]).cast(pa.int64())
-            yield pa.table({"key": key, "bytes": size, "unreplied": unreplied})
+            yield file.read_row_group(number, columns=_COLUMNS)
+
+    if file.metadata.num_rows > _KEPT:
+        return read
+    kept = list(read())
+    return lambda: kept
 
 
-def _ranked(path: Path, kind: str, top: int) -> list[dict[str, Any]]:
+def _by_source(rows: pa.Table) -> pa.ChunkedArray:
+    return rows["orig_src"].cast(pa.string())
+
+
+def _by_service(rows: pa.Table) -> pa.ChunkedArray:
+    port = pc.fill_null(rows["orig_dport"].cast(pa.string()), "")
+    return pc.binary_join_element_wise(
+        rows["proto"].cast(pa.string()), rows["orig_dst"].cast(pa.string()), port, _BETWEEN
+    )
+
+
+def _ranked(groups: Groups, key_of: Callable[[pa.Table], pa.ChunkedArray], top: int) -> list[dict[str, Any]]:
     seen: Counter[str] = Counter()
-    for table in _batches(path, kind):
-        counts = pc.value_counts(table["key"])
+    for rows in groups():
+        counts = pc.value_counts(key_of(rows))
         group = pa.table({"key": counts.field("values"), "count": counts.field("counts")})
         best = pc.select_k_unstable(group, _PER_GROUP, _ORDER)
         for item in group.take(best).to_pylist():
@@ -59,8 +71,13 @@ def _ranked(path: Path, kind: str, top: int) -> list[dict[str, Any]]:
     likely = sorted(seen.items(), key=lambda item: (-item[1], item[0]))[:_CANDIDATES]
     wanted = pa.array([key for key, _ in likely], pa.string())
     sums: dict[str, list[int]] = {}
-    for table in _batches(path, kind):
-        found = table.filter(pc.is_in(table["key"], wanted)).group_by("key")
+    for rows in groups():
+        key = key_of(rows)
+        chosen = pc.is_in(key, wanted)
+        rows = rows.filter(chosen)
+        size = pc.add(rows["orig_bytes"], rows["reply_bytes"])
+        unreplied = pc.invert(rows["seen_reply"]).cast(pa.int64())
+        found = pa.table({"key": key.filter(chosen), "bytes": size, "unreplied": unreplied}).group_by("key")
         grouped = found.aggregate([("bytes", "count"), ("unreplied", "sum"), ("bytes", "sum")])
         for row in grouped.to_pylist():
             one = sums.setdefault(row["key"], [0, 0, 0])
