@@ -12,7 +12,7 @@ vlan       quarter with an 802.1Q tag
 invalid    quarter with every third TCP segment far outside the window
 fragments  100,000 UDP datagrams in three fragments each, every other one IPv6
 jumbo      frames of 9,000 bytes, one TCP connection
-idle       200,000 packets with hours of silence between them: the clock's work
+idle       100,000 packets with hours of silence between them: the clock's work
 shuffled   a twentieth of the mix, its timestamps wholly shuffled
 many       a tenth of the mix, dealt out to 1,000 files that overlap from end to end
 rotated    a tenth of the mix in 200 files, one after the other as `tcpdump -C` leaves them
@@ -241,7 +241,7 @@ def make(name: str, folder: Path, scale: float) -> int:
     if name == "jumbo":
         return write(path, elephant(v4, some(200_000), 8948))
     if name == "idle":
-        return write(path, idle(random.Random(name), v4, some(200_000)))
+        return write(path, idle(random.Random(name), v4, some(100_000)))
     if name == "fragments":
         return write(path, fragments(random.Random(name), some(100_000)))
     if name == "shuffled":

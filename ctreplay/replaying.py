@@ -79,7 +79,8 @@ def replay_to(
         registry.parse(helpers)
     threaded = (jobs or len(os.sched_getaffinity(0))) > 1
     captures = open_captures(paths, stdin=stdin, hash_ahead=threaded)
-    large = sum(one.size for one in captures.inputs) >= LARGE
+    # how much comes through a pipe nobody knows
+    large = any(one.is_pipe for one in captures.inputs) or sum(one.size for one in captures.inputs) >= LARGE
     way: Way = ("process" if large else "thread") if threaded else "turns"
     writer: DatasetWriter | None = None
     collecting = gc.isenabled()
