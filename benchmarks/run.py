@@ -1,14 +1,15 @@
 """ctreplay beside every flow tool that is installed: `python benchmarks/run.py [WORKLOAD...] [options]`.
 
-Each round runs all tools one after another, starting with another one each time, after the capture was read once; so
-what disturbs the machine disturbs all of them, and ratios are taken within a round. Figures are of whole processes with
-all their children. Writes results.json, results.md and chart.svg.
+Each round runs all tools one after another, in an order drawn anew (from a seed), after the capture was read once; so
+what disturbs the machine, the tool before included, disturbs all of them, and ratios are taken within a round. Figures
+are of whole processes with all their children. Writes results.json, results.md and chart.svg.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import random
 import shlex
 import shutil
 import socket
@@ -59,8 +60,7 @@ def compare(name: str, tools: list[Tool], options: argparse.Namespace) -> dict[s
     skipped: dict[str, str] = {}
     for turn in range(options.rounds):
         measure.warm(captures)
-        shift = turn % len(tools)
-        for tool in tools[shift:] + tools[:shift]:
+        for tool in random.Random(turn).sample(tools, len(tools)):
             if tool.name in skipped:
                 continue
             result = one_run(tool, captures, options.scratch, options.limit)
@@ -156,6 +156,9 @@ def main() -> int:
         options.rounds = min(options.rounds, 3)
     options.scale = options.scale or (QUICK if options.quick else 1.0)
     options.work = (options.work or BUILD / ("workloads" if options.scale == 1 else "workloads-small")).resolve()
+    # tools run in folders of their own
+    options.output = options.output.resolve()
+    options.nfstream = options.nfstream.absolute()
     names = options.workloads or list(workloads.NAMES)
     unknown = sorted(set(names) - set(workloads.NAMES))
     if unknown or options.rounds < 1:

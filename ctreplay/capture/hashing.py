@@ -27,8 +27,8 @@ for path in sys.argv[1:]:
     try:
         with open(path, "rb", buffering=0) as file:
             size = os.fstat(file.fileno()).st_size
-            for start in range(0, size, 1 << 24):
-                with mmap.mmap(file.fileno(), min(1 << 24, size - start), prot=mmap.PROT_READ, offset=start) as piece:
+            for start in range(0, size, 1 << 22):
+                with mmap.mmap(file.fileno(), min(1 << 22, size - start), prot=mmap.PROT_READ, offset=start) as piece:
                     digest.update(piece)
                 if os.getppid() != parent:
                     os._exit(1)
