@@ -61,18 +61,26 @@ class Sampler(threading.Thread):
 
 
 def tree_memory(pid: int) -> int:
-    """Bytes resident in `pid` and its descendants."""
+    """Bytes resident in `pid` and its descendants; a page that several of them share counts once."""
     waiting, total, alone = [pid], 0, True
     while waiting:
         one = waiting.pop()
         try:
-            total += int(Path(f"/proc/{one}/statm").read_text().split()[1]) * PAGE
+            total += shared_out(one)
             for task in os.listdir(f"/proc/{one}/task"):
                 waiting += map(int, Path(f"/proc/{one}/task/{task}/children").read_text().split())
         except (OSError, IndexError):
             continue
         alone = alone and not waiting
     return max(total, high_water(pid)) if alone else total
+
+
+def shared_out(pid: int) -> int:
+    """Resident bytes of a process, each page divided by the number of processes that have it (Pss)."""
+    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+        if line.startswith("Pss:"):
+            return int(line.split()[1]) * 1024
+    return 0
 
 
 def high_water(pid: int) -> int:

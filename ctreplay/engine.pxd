@@ -8,6 +8,7 @@ from ctreplay.decode.network cimport Network
 from ctreplay.foresight cimport Foresight
 from ctreplay.packet cimport Packet
 from ctreplay.quality cimport Quality
+from ctreplay.tracker.defrag cimport Defrag
 from ctreplay.tracker.settings cimport Settings
 from ctreplay.tracker.tracker cimport Tracker
 
@@ -25,7 +26,7 @@ cdef class Engine:
     cdef public Checksum checksum
     cdef public Tracker tracker
     cdef public Foresight foresight
-    cdef public object defrag
+    cdef public Defrag defrag
     cdef public Quality quality
     cdef public Packet packet
     cdef public Packet whole

@@ -45,10 +45,10 @@ _PACKET = {
     "b": ("direction", "ctstate", "state", "refreshed", "bounds"),
 }  # fmt: skip
 
-# table → (rows of a batch, which is a row group of the file; type code → columns)
+# table → (rows of a batch, which is a row group of the file, whose description stays in memory; type code → columns)
 LAYOUTS: dict[str, tuple[int, dict[str, tuple[str, ...]]]] = {
     "transitions": (65536, _TRANSITIONS),
-    "connections": (32768, _CONNECTIONS),
+    "connections": (65536, _CONNECTIONS),
     "packets": (131072, _PACKET),
 }
 

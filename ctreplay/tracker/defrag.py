@@ -52,13 +52,15 @@ class Queue:
     def place(self, offset: int, end: int) -> int:
         """Record [offset, end): 0 taken, else `DUPLICATE` or `OVERLAP` (inet_frag_queue_insert)."""
         runs = self.runs
-        if not runs or offset >= runs[-1][1]:
-            if runs and offset == runs[-1][1]:
-                runs[-1][1] = end
+        count = len(runs)
+        last = runs[count - 1] if count else None
+        if last is None or offset >= last[1]:
+            if last is not None and offset == last[1]:
+                last[1] = end
             else:
                 runs.append([offset, end])
             return 0
-        low, high = 0, len(runs)
+        low, high = 0, count
         while low < high:
             middle = (low + high) // 2
             begin, stop = runs[middle]
@@ -131,7 +133,7 @@ class Defrag:
         self.memory += len(data) + _OVERHEAD
 
     def payload(self, queue: Queue) -> bytes:
-        return b"".join(queue.parts[offset] for offset in sorted(queue.parts))
+        return b"".join([queue.parts[offset] for offset in sorted(queue.parts)])
 
     def add4(self, p: Packet, now: int) -> int:
         """One IPv4 fragment."""
@@ -187,8 +189,9 @@ class Defrag:
         if total > _MAX_DATAGRAM:
             return REFUSED
         header = bytearray(queue.header)
-        header[2:4] = total.to_bytes(2, "big")
-        header[6:8] = b"\0\0"
+        header[2] = total >> 8
+        header[3] = total & 255
+        header[6] = header[7] = 0
         self.datagram = bytes(header) + self.payload(queue)
         self.cut = queue.cut
         return COMPLETE
@@ -239,7 +242,8 @@ class Defrag:
         if payload > _MAX_DATAGRAM:
             return REFUSED
         header = bytearray(queue.header)
-        header[4:6] = payload.to_bytes(2, "big")
+        header[4] = payload >> 8
+        header[5] = payload & 255
         self.datagram = bytes(header) + self.payload(queue)
         self.cut = queue.cut
         return COMPLETE
