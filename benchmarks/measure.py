@@ -38,12 +38,13 @@ class Usage:
 class Sampler(threading.Thread):
     """Follows the memory of process `pid` and its descendants until `done`; kills the tree after `limit` seconds.
 
-    A lone process counts with its own high-water mark, several with the sum of their resident pages, so what forked
-    processes share counts once for each.
+    A lone process counts with its own high-water mark, several with the sum of their resident pages. What they share
+    counts once for each, or, with `exact`, once: that takes the time of a core that they may need.
     """
 
-    def __init__(self, pid: int, limit: float) -> None:
+    def __init__(self, pid: int, limit: float, exact: bool) -> None:
         super().__init__(daemon=True)
+        self.exact = exact
         self.pid = pid
         self.limit = limit
         self.peak = 0
@@ -53,20 +54,20 @@ class Sampler(threading.Thread):
     def run(self) -> None:
         began = time.monotonic()
         while not self.done.wait(FIRST_SAMPLES if time.monotonic() - began < 0.2 else SAMPLES):
-            self.peak = max(self.peak, tree_memory(self.pid))
+            self.peak = max(self.peak, tree_memory(self.pid, self.exact))
             if time.monotonic() - began > self.limit:
                 self.expired = True
                 os.killpg(self.pid, signal.SIGKILL)
                 return
 
 
-def tree_memory(pid: int) -> int:
-    """Bytes resident in `pid` and its descendants; a page that several of them share counts once."""
+def tree_memory(pid: int, exact: bool) -> int:
+    """Bytes resident in `pid` and its descendants; with `exact` a page that several of them share counts once."""
     waiting, total, alone = [pid], 0, True
     while waiting:
         one = waiting.pop()
         try:
-            total += shared_out(one)
+            total += shared_out(one) if exact else int(Path(f"/proc/{one}/statm").read_text().split()[1]) * PAGE
             for task in os.listdir(f"/proc/{one}/task"):
                 waiting += map(int, Path(f"/proc/{one}/task/{task}/children").read_text().split())
         except (OSError, IndexError):
@@ -94,14 +95,17 @@ def high_water(pid: int) -> int:
     return 0
 
 
-def run(argv: Sequence[str | os.PathLike[str]], folder: Path, limit: float = 3600) -> Usage:
-    """Run `argv` in `folder`, its standard output and error in files `stdout` and `stderr` there."""
+def run(argv: Sequence[str | os.PathLike[str]], folder: Path, limit: float = 3600, *, exact: bool = False) -> Usage:
+    """Run `argv` in `folder`, its standard output and error in files `stdout` and `stderr` there.
+
+    `exact` is about memory (`Sampler`): such a run is not for its time.
+    """
     with (folder / "stdout").open("wb") as out, (folder / "stderr").open("wb") as err:
         began = time.perf_counter()
         child = subprocess.Popen(
             argv, cwd=folder, stdin=subprocess.DEVNULL, stdout=out, stderr=err, start_new_session=True
         )
-        sampler = Sampler(child.pid, limit)
+        sampler = Sampler(child.pid, limit, exact)
         sampler.start()
         _, status, used = os.wait4(child.pid, 0)
         wall = time.perf_counter() - began

@@ -103,7 +103,8 @@ class Bench:
         used = []
         for _ in range(self.runs):
             measure.warm([path])
-            used.append(measure.run([*ctreplay(), "replay", str(path), "-o", "dataset", *options], self.folder))
+            command = [*ctreplay(), "replay", str(path), "-o", "dataset", *options]
+            used.append(measure.run(command, self.folder, exact=True))
             shutil.rmtree(self.folder / "dataset", ignore_errors=True)
             if used[-1].code:
                 raise SystemExit(f"{path.name}: {used[-1].error}")
