@@ -58,7 +58,7 @@ GUARDS = {
     "tcp and udp flows": 30.0,
     "syn flood": 8.0,
     "timers": 8.0,
-    "row transition": 30.0,
+    "row transition": 8.0,
     "row connection": 15.0,
     "row packet": 10.0,
     "community id": 80.0,
