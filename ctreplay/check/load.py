@@ -14,13 +14,13 @@ from ctreplay.check.expect import FORMS, MODIFIERS
 from ctreplay.check.model import Assertion, CheckFile, Count, Expect, Expected, Group, Options
 from ctreplay.check.nodes import CheckFileError, Node, parse
 from ctreplay.check.tables import NULL, parse_csv
+from ctreplay.dataset import LEVELS
 from ctreplay.sql import library
 from ctreplay.tracker import sysctl
 
 FILE_KEYS = ("checks", "sysctls", "packets", "helpers")
 GROUP_KEYS = ("captures", "assert", "name", "merge", "sysctls", "packets", "helpers")
 ASSERTION_KEYS = ("name", "expect", "sql", "query", "parameters", "equals", "equals_file", "ordered")
-LEVELS = ("all", "notable", "none")
 _PARTNERS = {"parameters": "`query`"}
 _COUNT = re.compile(r"\s*(==|=|!=|>=|<=|>|<)?\s*([0-9][0-9_,]*)\s*\Z")
 _RANGE = re.compile(r"\s*([0-9][0-9_,]*)\s*\.\.\s*([0-9][0-9_,]*)\s*\Z")

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from ctreplay.check.expect import CONNECTION_COLUMNS, PACKET_COLUMNS
-from ctreplay.check.load import LEVELS
 from ctreplay.check.model import Options
 from ctreplay.check.replays import Cache, check_helpers
 from ctreplay.check.show import endpoints, table
 from ctreplay.check.work import SHOWN_ROWS, Task, explain_command, fetch
 from ctreplay.cli.common import printable
+from ctreplay.dataset import LEVELS
 from ctreplay.tracker import sysctl
 
 _SHOWN = {"connections": CONNECTION_COLUMNS, "packets": PACKET_COLUMNS}

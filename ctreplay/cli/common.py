@@ -22,7 +22,6 @@ COMMANDS = {
     "check": "Checks",
     "diff": "Checks",
 }
-LEVELS = ("all", "notable", "none")
 
 EXIT_FINE = 0
 EXIT_FAILED = 1

@@ -8,7 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ctreplay.cli.common import COMMANDS, LEVELS
+from ctreplay.cli.common import COMMANDS
+from ctreplay.dataset import LEVELS
 
 _FLAGS = {"--force": "force", "--strict": "strict", "--json": "as_json", "-q": "quiet", "--quiet": "quiet"}
 _VALUES = {"-o": "output", "--output": "output", "-j": "jobs", "--jobs": "jobs", "--packets": "packets"}

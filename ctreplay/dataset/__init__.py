@@ -1,0 +1,4 @@
+
+
+# which packets have a row: `--packets`, and `packets` in check files
+LEVELS = ("all", "notable", "none")

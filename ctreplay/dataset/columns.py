@@ -52,6 +52,9 @@ LAYOUTS: dict[str, tuple[int, dict[str, tuple[str, ...]]]] = {
     "packets": (131072, _PACKET),
 }
 
+# all tables that are written batch by batch; those without a layout come as rows of objects
+STREAMED = (*LAYOUTS, "expectations", "expectation_events", "occupancy")
+
 
 def size(table: str) -> int:
     """Bytes of a batch of `table`, a multiple of the alignment of every column."""

@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 # one that is filled, one that is written; of packets, which are converted and encoded in turn, one more
 _BATCHES = {"transitions": 2, "connections": 2, "packets": 3}
 _ANSWER, _FREE, _FAILED = "answer", "free", "failed"
-_CALL = "call"
 _PLACE = "place"
 _PROGRAM = "import sys; sys.path[:] = {path!r}; from ctreplay.dataset.process import serve; serve({memory})"
 
@@ -47,7 +46,7 @@ class WriterProcess:
             os.ftruncate(memory, _length())
             self.places = _places(memory)
             self.free = {table: list(range(_BATCHES[table])) for table in LAYOUTS}
-            path = [str(Path(ctreplay.__file__).parent.parent), *sys.path]
+            path = [str(Path(ctreplay.__file__).parent.parent), *map(str, sys.path)]
             self.process = subprocess.Popen(
                 [sys.executable, "-S", "-c", _PROGRAM.format(path=path, memory=memory)],
                 stdin=subprocess.PIPE,
@@ -123,7 +122,7 @@ class WriterProcess:
 
     def call(self, module: str, name: str, *arguments: Any) -> Any:
         """What the function `name` of `module` returns, called there, where pyarrow is loaded already."""
-        self._send(_CALL, module, name, *arguments)
+        self._send("call", module, name, *arguments)
         return self._answer()
 
     def end(self) -> None:

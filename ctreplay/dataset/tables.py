@@ -11,10 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ctreplay.dataset import convert
-from ctreplay.dataset.columns import Columns
+from ctreplay.dataset.columns import STREAMED, Columns
 from ctreplay.dataset.schema import arrow_schema
 
-STREAMED = ("connections", "transitions", "packets", "expectations", "expectation_events", "occupancy")
 _WRITE_BATCH = 8192
 _SELECTED_BY = {
     "ts", "first_ts", "last_ts", "end_ts", "packet", "first_packet", "last_packet", "frame", "conn_id", "transition_id",

@@ -17,11 +17,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from ctreplay.dataset.columns import LAYOUTS, Columns, Fresh, fresh
+from ctreplay.dataset.columns import STREAMED, Columns, Fresh, fresh
 
 Way = Literal["turns", "thread", "process"]
 
-STREAMED = (*LAYOUTS, "expectations", "expectation_events", "occupancy")
 _WAITING = 2
 
 
