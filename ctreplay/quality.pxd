@@ -24,3 +24,6 @@ cdef class Quality:
 
     @cython.locals(mark="unsigned long long", ident="unsigned long long", i=int)
     cdef int repeated(self, Packet p, Packet w) except -1
+
+    @cython.locals(field=int)
+    cdef int verify(self, int capture, Packet w) except -1

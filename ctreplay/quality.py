@@ -69,16 +69,17 @@ class Quality:
         self.next_mark = (self.next_mark + 1) & (_RECENT - 1)
         return 0
 
-    def verify(self, capture: int, w: Packet) -> None:
+    def verify(self, capture: int, w: Packet) -> int:
         """Sample the transport checksum of a whole TCP or UDP packet."""
         if w.proto == _TCP and w.l4_len >= 20:
             field = w.l4 + 16
         elif w.proto == _UDP and w.l4_len >= 8 and w.buf[w.l4 + 6] | w.buf[w.l4 + 7]:
             field = w.l4 + 6
         else:
-            return
+            return 0
         self.checked[capture] = self.checked.get(capture, 0) + 1
         if not self.checksum.transport(w, w.proto, w.l4_len):
             self.wrong[capture] = self.wrong.get(capture, 0) + 1
             if self.checksum.partial(w, w.proto, field):
                 self.offloaded[capture] = self.offloaded.get(capture, 0) + 1
+        return 0

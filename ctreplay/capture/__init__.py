@@ -31,6 +31,8 @@ def open_captures(
     captures: list[CaptureFacts] = []
     files, skipped = find_files(paths, stdin, captures)
     hasher = Hasher([file.input for file in files], hash_ahead)
+    if hasher.sharing is not None:
+        files[0].sharing = hasher.sharing
     try:
         return CaptureSet(files, skipped, captures, hasher)
     except BaseException:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
 class CaptureError(Exception):
@@ -27,8 +27,7 @@ class OutOfOrder(Exception):
         self.backstep_ns = backstep_ns
 
 
-@dataclass(slots=True)
-class Damage:
+class Damage(NamedTuple):
     """Bytes of a capture that could not be read as records.
 
     `frame` is the number of the frame that could not be read (1-based, in its file), `offset` the byte
@@ -50,8 +49,7 @@ class Damage:
         return f"{self.path}: frame {self.frame}, offset {self.offset}: {self.what}; {after}"
 
 
-@dataclass(slots=True)
-class Skipped:
+class Skipped(NamedTuple):
     """A file found in a directory that is not a capture."""
 
     path: str

@@ -20,6 +20,7 @@ from .pcapng import PcapngReader
 from .reader import Reader
 from .reorder import PipeReader, sorted_reader
 from .scan import Plan
+from .sharing import SharedStream, Sharing
 from .streams import FileStream, PeekedStream, PipeStream, Stream, UnpackedStream, compression_of
 
 PROBE = 4096
@@ -149,6 +150,8 @@ class CaptureFile:
         self.pipe: PipeStream | None = None
         self.front: Stream | None = None
         self.plan: Plan | None = None
+        # for the next reader in file order, once
+        self.sharing: Sharing | None = None
 
     @property
     def is_pipe(self) -> bool:
@@ -182,16 +185,27 @@ class CaptureFile:
         """
         if self.pipe is not None:
             return PipeReader(self, self.open_plain(damage, chunk, threaded, hold), damage)
+        sharing, self.sharing = self.sharing, None
         if self.plan is not None and self.plan.segments:
+            if sharing is not None:
+                sharing.leave()
             return sorted_reader(self, damage, chunk, threaded, hold)
-        return self.open_plain(damage, chunk, threaded, hold)
+        return self.open_plain(damage, chunk, threaded, hold, sharing)
 
     def open_plain(
-        self, damage: list[Damage], chunk: int, threaded: bool = True, hold: bool = True
+        self,
+        damage: list[Damage],
+        chunk: int,
+        threaded: bool = True,
+        hold: bool = True,
+        sharing: Sharing | None = None,
     ) -> Reader:
         """A reader in file order at the front of the file; CaptureError when it is no capture (any more)."""
         try:
-            stream = self.stream(threaded, hold)
+            if sharing is not None:
+                stream: Stream = SharedStream(self.input.absolute_path, sharing)
+            else:
+                stream = self.stream(threaded, hold)
         except OSError as error:
             raise CaptureError(f"cannot be read: {error.strerror}", self.path) from None
         try:

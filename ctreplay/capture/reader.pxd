@@ -3,6 +3,7 @@ from ctreplay.capture.facts cimport CaptureFacts
 
 cdef long long _MAX_FRAME
 cdef long long _MAX_DAMAGE
+cdef Py_ssize_t _SHARED_CHUNK
 
 
 cdef class Reader:
@@ -11,6 +12,7 @@ cdef class Reader:
     cdef public bint opened
     cdef public bint live
     cdef public object stream
+    cdef public object shared
     cdef public object damage
     cdef public long long damage_count
     cdef public object store
@@ -34,6 +36,7 @@ cdef class Reader:
 
     cdef bint step(self) except? False
     cdef Py_ssize_t ahead(self) except? -1
+    @cython.locals(have=Py_ssize_t, size=Py_ssize_t, count=Py_ssize_t)
     @cython.final
     cdef bint fill(self, long long need) except? False
     @cython.final

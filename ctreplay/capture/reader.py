@@ -2,6 +2,7 @@
 
 The window is one reused buffer. `fill` moves what is not yet consumed to its front and reads more; a frame
 larger than the buffer grows it, and only as fast as bytes really arrive, so a lying length costs no memory.
+In memory shared with another process the window wanders, so that the bytes behind it stay for a while.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .errors import Damage
+from .sharing import SharedStream
 
 if TYPE_CHECKING:
     from .facts import CaptureFacts
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
 _MAX_FRAME = 268435456
 _MAX_DAMAGE = 1000
+_SHARED_CHUNK = 1 << 18
 
 
 class Reader:
@@ -28,7 +31,7 @@ class Reader:
 
     __slots__ = (
         "base", "buf", "caplen", "damage", "damage_count", "end", "eof", "fact", "file", "frame", "fresh",
-        "index", "lead", "live", "offset", "opened", "peek", "peeked", "pos", "start", "store",
+        "index", "lead", "live", "offset", "opened", "peek", "peeked", "pos", "shared", "start", "store",
         "stream", "ts", "view", "wirelen",
     )  # fmt: skip
 
@@ -40,7 +43,8 @@ class Reader:
         self.stream: Stream | None = stream
         self.damage = damage
         self.damage_count = 0
-        self.store = bytearray(chunk)
+        self.shared = stream if isinstance(stream, SharedStream) else None
+        self.store = bytearray(chunk) if self.shared is None else self.shared.sharing.memory
         self.view = memoryview(self.store)
         self.buf: bytearray | memoryview = self.store
         self.fresh = True
@@ -80,14 +84,17 @@ class Reader:
         if self.eof or self.stream is None:
             return False
         view = self.view
-        if self.pos > 0:
+        size = len(view)
+        if self.pos > 0 and (self.shared is None or size - self.end < _SHARED_CHUNK or size - self.pos < need):
+            if self.shared is not None:
+                self.shared.sharing.settle(0, have)
             view[:have] = view[self.pos : self.end]
             self.base += self.pos
             self.peek = max(self.peek - self.pos, 0)
             self.pos = 0
             self.end = have
-        while self.end < need:
-            size = len(self.store)
+        while self.end - self.pos < need:
+            size = len(view)
             if self.end == size:
                 store = bytearray(min(size * 2, max(need, size + size // 8)))
                 store[: self.end] = view[: self.end]
@@ -95,7 +102,11 @@ class Reader:
                 self.view = view = memoryview(store)
                 self.buf = store
                 self.fresh = True
-            count = self.stream.read_into(view[self.end :])
+                self.shared = None
+            if self.shared is None:
+                count = self.stream.read_into(view[self.end :])
+            else:
+                count = self.shared.read_at(self.end, min(self.end + _SHARED_CHUNK, size))
             if count == 0:
                 self.eof = True
                 return False

@@ -9,7 +9,6 @@ order gives one.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -20,7 +19,6 @@ _BLOCK = 256
 _CHUNK = 262144
 
 
-@dataclass(slots=True)
 class Plan:
     """How to read a file in order.
 
@@ -28,10 +26,13 @@ class Plan:
     `segments` is empty for a file in order, else (records, bytes, in order) of each segment, in file order.
     """
 
-    packets: int = 0
-    min_ts: int = 0
-    whole: bool = False
-    segments: list[tuple[int, int, bool]] = field(default_factory=list)
+    __slots__ = ("min_ts", "packets", "segments", "whole")
+
+    def __init__(self) -> None:
+        self.packets = 0
+        self.min_ts = 0
+        self.whole = False
+        self.segments: list[tuple[int, int, bool]] = []
 
 
 def scan(file: CaptureFile, limit: int) -> Plan:

@@ -40,7 +40,8 @@ def as_dict(db: duckdb.DuckDBPyConnection, name: str | None) -> dict[str, Any]:
     from ctreplay.sql.catalog import catalog
 
     def relation(one: Relation) -> dict[str, Any]:
-        return {"name": one.name, "kind": one.kind, "doc": one.doc, "columns": [vars(column) for column in one.columns]}
+        columns = [column._asdict() for column in one.columns]
+        return {"name": one.name, "kind": one.kind, "doc": one.doc, "columns": columns}
 
     found = [one for one in catalog(db) if name is None or one.name == name]
     known = [one for one in (*macros.MACROS, *macros.TABLE_MACROS) if name is None or one.name == name]

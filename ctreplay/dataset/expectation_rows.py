@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from typing import Any
 
 from ctreplay.dataset.rows import RowSink
@@ -22,6 +21,9 @@ def flags_text(flags: int) -> str | None:
 
 def address_text(key: int, family: int) -> str:
     """Canonical text of an address key."""
+    # most captures have none
+    import socket
+
     if family == 4:
         return socket.inet_ntop(socket.AF_INET, (key & _U32).to_bytes(4, "big"))
     return socket.inet_ntop(socket.AF_INET6, (key & ALL).to_bytes(16, "big"))

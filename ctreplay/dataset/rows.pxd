@@ -6,7 +6,7 @@ from ctreplay.tracker.occupancy cimport Occupancy
 from ctreplay.tracker.sink cimport Change, Sink
 
 cdef long long _SECOND
-cdef int _TRANSITIONS, _CONNECTIONS, _PACKETS
+cdef int _TRANSITIONS, _CONNECTIONS, _PACKETS, _FIRST_ROWS
 cdef int _TCP, _SCTP, _STATELESS
 cdef unsigned int _SEEN_REPLY
 
@@ -16,6 +16,7 @@ cdef class TransitionRows:
     cdef public object fresh
     cdef public dict columns
     cdef public int n
+    cdef public int limit
     cdef public long long flushed
     cdef long long[::1] conn_id
     cdef signed char[::1] direction
@@ -35,6 +36,8 @@ cdef class ConnectionRows:
     cdef public object fresh
     cdef public dict columns
     cdef public int n
+    cdef public int limit
+    cdef public long long flushed
     cdef public dict extra
     cdef long long[::1] conn_id
     cdef unsigned short[::1] dport
@@ -66,6 +69,8 @@ cdef class PacketRows:
     cdef public object fresh
     cdef public dict columns
     cdef public int n
+    cdef public int limit
+    cdef public long long flushed
     cdef unsigned int[::1] ack
     cdef unsigned int[::1] ack_high
     cdef unsigned int[::1] ack_low

@@ -16,6 +16,7 @@ _SECOND = 1_000_000_000
 _TRANSITIONS = LAYOUTS["transitions"][0]
 _CONNECTIONS = LAYOUTS["connections"][0]
 _PACKETS = LAYOUTS["packets"][0]
+_FIRST_ROWS = 16384
 _TCP = 6
 _SCTP = 132
 _SEEN_REPLY = 0x2
@@ -29,12 +30,17 @@ def _zeros(count: int) -> Any:
     return memoryview(bytearray(8 * count)).cast("q")
 
 
+def limit_after(flushed: int, room: int) -> int:
+    """Rows of the next batch: the last one has to be waited for, so it is to be a small part of all."""
+    return min(room, max(_FIRST_ROWS, flushed // 8))
+
+
 class TransitionRows:
-    """Columns of transitions.parquet in numbers; `flushed` rows were handed over before these."""
+    """Columns of transitions.parquet in numbers; `flushed` rows were handed over before these, which go at `limit`."""
 
     __slots__ = (
-        "columns", "conn_id", "direction", "event", "flushed", "fresh", "marks", "n", "new_state", "new_status",
-        "old_state", "old_status", "packet", "timeout", "ts", "why",
+        "columns", "conn_id", "direction", "event", "flushed", "fresh", "limit", "marks", "n", "new_state",
+        "new_status", "old_state", "old_status", "packet", "timeout", "ts", "why",
     )  # fmt: skip
 
     def __init__(self, fresh: Fresh) -> None:
@@ -46,6 +52,7 @@ class TransitionRows:
         """Other buffers; those handed over belong to whoever writes them."""
         c = self.fresh("transitions")
         self.columns = c
+        self.limit = limit_after(self.flushed, _TRANSITIONS)
         self.n = 0
         self.ts = c["ts"]
         self.packet = c["packet"]
@@ -65,12 +72,13 @@ class ConnectionRows:
     """Columns of connections.parquet in numbers; `extra` holds helper and master of the few rows that have one."""
 
     __slots__ = (
-        "columns", "conn_id", "dport", "dst", "end_ts", "extra", "family", "first_ts", "fresh", "last_packet",
-        "last_ts", "left", "mark", "midstream", "n", "orig_bytes", "orig_packets", "proto", "rdport", "reply_bytes",
-        "reply_packets", "rsport", "sport", "src", "state", "status", "why", "zone",
+        "columns", "conn_id", "dport", "dst", "end_ts", "extra", "family", "first_ts", "flushed", "fresh",
+        "last_packet", "last_ts", "left", "limit", "mark", "midstream", "n", "orig_bytes", "orig_packets",
+        "proto", "rdport", "reply_bytes", "reply_packets", "rsport", "sport", "src", "state", "status", "why", "zone",
     )  # fmt: skip
 
     def __init__(self, fresh: Fresh) -> None:
+        self.flushed = 0
         self.fresh = fresh
         self.reset()
 
@@ -80,6 +88,7 @@ class ConnectionRows:
         self.extra: dict[int, tuple[str | None, int | None]] = {}
         c["extra"] = self.extra
         self.columns = c
+        self.limit = limit_after(self.flushed, _CONNECTIONS)
         self.n = 0
         self.conn_id = c["conn_id"]
         self.orig_packets = c["orig_packets"]
@@ -162,13 +171,14 @@ class PacketRows:
     """Columns of packets.parquet in numbers."""
 
     __slots__ = (
-        "ack", "ack_high", "ack_low", "bounds", "caplen", "capture", "columns", "conn_id", "ctstate", "direction",
-        "dport", "dst", "flags", "frame", "fresh", "length", "margin", "n", "offset", "packet", "payload", "proto",
-        "reason", "refreshed", "seq", "seq_end", "seq_high", "seq_low", "sport", "src", "state", "timeout", "ts",
-        "tuple_conn_id", "window", "wirelen",
+        "ack", "ack_high", "ack_low", "bounds", "caplen", "capture", "columns", "conn_id", "ctstate",
+        "direction", "dport", "dst", "flags", "flushed", "frame", "fresh", "length", "limit", "margin", "n",
+        "offset", "packet", "payload", "proto", "reason", "refreshed", "seq", "seq_end", "seq_high", "seq_low",
+        "sport", "src", "state", "timeout", "ts", "tuple_conn_id", "window", "wirelen",
     )  # fmt: skip
 
     def __init__(self, fresh: Fresh) -> None:
+        self.flushed = 0
         self.fresh = fresh
         self.reset()
 
@@ -176,6 +186,7 @@ class PacketRows:
         """Other buffers."""
         c = self.fresh("packets")
         self.columns = c
+        self.limit = limit_after(self.flushed, _PACKETS)
         self.n = 0
         self.packet = c["packet"]
         self.ts = c["ts"]
@@ -244,7 +255,7 @@ class RowSink(Sink):
         r.timeout[i] = change.timeout // _SECOND if change.timeout >= 0 else -1
         r.why[i] = change.why
         r.n = i + 1
-        if r.n == _TRANSITIONS:
+        if r.n == r.limit:
             self.flush("transitions", r.columns, r.n)
             r.flushed += r.n
             r.reset()
@@ -285,8 +296,9 @@ class RowSink(Sink):
         if e.ext is not None:
             r.extra[i] = e.ext.helper, e.ext.master_conn_id
         r.n = i + 1
-        if r.n == _CONNECTIONS:
+        if r.n == r.limit:
             self.flush("connections", r.columns, r.n)
+            r.flushed += r.n
             r.reset()
         return 0
 
@@ -367,8 +379,9 @@ class RowSink(Sink):
             self.addresses(w, i)
             r.length[i] = w.l3_len
         r.n = i + 1
-        if r.n == _PACKETS:
+        if r.n == r.limit:
             self.flush("packets", r.columns, r.n)
+            r.flushed += r.n
             r.reset()
         return 0
 

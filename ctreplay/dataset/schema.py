@@ -5,9 +5,8 @@ Schema version 1 is additive only: columns and tables may be added, never change
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -16,8 +15,7 @@ VERSION = 1
 KERNEL_MODEL = "6.18"
 
 
-@dataclass(frozen=True)
-class Column:
+class Column(NamedTuple):
     """`type` is a short name resolved by `arrow_type`; `unit` is empty where the name says it all."""
 
     name: str

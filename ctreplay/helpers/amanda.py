@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ctreplay.helpers.control import Control, Helper, printable
+from ctreplay.helpers.control import Control, printable
 
 _TCP = 6
 _MASTER_TIMEOUT = 300
@@ -45,6 +45,3 @@ def packet(c: Control) -> bool:
     # one that cannot be added drops the packet, but not the others
     added = [c.expected(proto=_TCP, src=c.client, dst=c.server, dport=port, text=text) for port in ports(c.data)]
     return all(added)
-
-
-AMANDA = Helper("amanda", packet, ((4, 180),))

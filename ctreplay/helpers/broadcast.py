@@ -8,13 +8,9 @@ expect nothing, as in the kernel on a router.
 
 from __future__ import annotations
 
-from ctreplay.helpers.control import Control, Helper
+from ctreplay.helpers.control import Control
 
 
 def packet(_: Control) -> bool:
     """No effect on traffic that was not generated here."""
     return True
-
-
-NETBIOS_NS = Helper("netbios-ns", packet, ((1, 3),), families=(4,))
-SNMP = Helper("snmp", packet, ((1, 30),), families=(4,))

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ctreplay.helpers.expectations import ADDED, ALL, Expectation
 from ctreplay.packet import Packet
@@ -20,8 +19,7 @@ _ESTABLISHED = 2
 _TEXT = 160
 
 
-@dataclass(frozen=True, eq=False)
-class Helper:
+class Helper(NamedTuple):
     """A kind of helper. `name` is the kernel's; `classes` gives (max_expected, timeout in seconds) per class;
     `packet` parses one packet and answers False to drop it; `families` are those it is registered for."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import socket
 from dataclasses import dataclass, field
 
-from ctreplay.helpers.control import Control, Helper
+from ctreplay.helpers.control import Control
 
 _U16 = 0xFFFF
 _U32 = 0xFFFFFFFF
@@ -187,6 +187,3 @@ def announce(c: Control, host: int | None, port: int) -> bool:
         if host != own:
             return True
     return c.expected(proto=_TCP, src=c.peer, dst=own, dport=port)
-
-
-FTP = Helper("ftp", packet, ((1, 300),))

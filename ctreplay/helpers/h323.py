@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ctreplay.helpers import h225_types, h245_types, per
-from ctreplay.helpers.control import Control, Helper
+from ctreplay.helpers.control import Control
 from ctreplay.helpers.expectations import ADDED, PERMANENT
+from ctreplay.helpers.kinds import H245, Q931, RAS
 
 _TCP = 6
 _UDP = 17
@@ -329,8 +330,3 @@ def ras_packet(c: Control) -> bool:
         return True
     act = None if message is None else _RAS.get(message[0])
     return True if act is None else act(c, message[1])
-
-
-H245 = Helper("H.245", h245_packet, ((18, 240),))
-Q931 = Helper("Q.931", q931_packet, ((20, 240),))
-RAS = Helper("RAS", ras_packet, ((32, 240),))

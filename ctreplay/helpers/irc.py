@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ctreplay.helpers.control import Control, Helper, printable
+from ctreplay.helpers.control import Control, printable
 
 _TCP = 6
 _U16 = 0xFFFF
@@ -81,6 +81,3 @@ def packet(c: Control) -> bool:
                 proto=_TCP, src=0, src_mask=0, dst=c.client, dport=port, text=printable(c.data.lstrip(b" \r\n"))
             )
     return True
-
-
-IRC = Helper("irc", packet, ((8, 300),), families=(4,))

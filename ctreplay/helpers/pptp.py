@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ctreplay.helpers.control import Control, Helper, address
+from ctreplay.helpers.control import Control, address
 from ctreplay.helpers.expectations import ADDED, Expectation
 from ctreplay.packet import Packet
 from ctreplay.tracker.codes import WHY
@@ -188,6 +188,3 @@ def gone(helpers: Helpers, master: Entry, ts: int, packet: int) -> None:
     ext: Extension = master.ext  # type: ignore[assignment]
     if ext.info is not None:
         end_call(helpers, master, ext.info, ts, packet, _W_MASTER_GONE)
-
-
-PPTP = Helper("pptp", packet, ((2, 300),), families=(4,), gone=gone)

@@ -10,16 +10,8 @@ import difflib
 import re
 from collections.abc import Iterable
 
-from ctreplay.helpers.amanda import AMANDA
-from ctreplay.helpers.broadcast import NETBIOS_NS, SNMP
 from ctreplay.helpers.control import Helper
-from ctreplay.helpers.ftp import FTP
-from ctreplay.helpers.h323 import Q931, RAS
-from ctreplay.helpers.irc import IRC
-from ctreplay.helpers.pptp import PPTP
-from ctreplay.helpers.sane import SANE
-from ctreplay.helpers.sip import SIP
-from ctreplay.helpers.tftp import TFTP
+from ctreplay.helpers.kinds import AMANDA, FTP, IRC, NETBIOS_NS, PPTP, Q931, RAS, SANE, SIP, SNMP, TFTP
 
 _TCP = 6
 _UDP = 17

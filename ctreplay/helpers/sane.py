@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ctreplay.helpers.control import Control, Helper
+from ctreplay.helpers.control import Control
 
 _TCP = 6
 _REQUEST_BYTES = 8
@@ -25,6 +25,3 @@ def packet(c: Control) -> bool:
         return True
     port = c.data[6] << 8 | c.data[7]
     return c.expected(proto=_TCP, src=c.client, dst=c.server, dport=port, text=f"SANE_NET_START port {port}")
-
-
-SANE = Helper("sane", packet, ((1, 300),))

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ctreplay.helpers import siptext
-from ctreplay.helpers.control import Control, Helper, printable
+from ctreplay.helpers.control import Control, printable
 from ctreplay.helpers.expectations import ADDED, ALREADY, INACTIVE, PERMANENT
+from ctreplay.helpers.kinds import SIP
 from ctreplay.helpers.siptext import Contacts, Found
 
 _TCP = 6
@@ -290,6 +291,3 @@ def activate(c: Control, address: int, proto: int, port: int, seconds: int) -> b
             table.refresh(exp, c.now, c.packet.number, seconds)
             return True
     return False
-
-
-SIP = Helper("sip", packet, ((1, 180), (4, 180), (4, 180), (2, 180)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ctreplay.helpers.control import Control, Helper
+from ctreplay.helpers.control import Control
 
 _UDP = 17
 _REQUESTS = (b"\x00\x01", b"\x00\x02")
@@ -16,6 +16,3 @@ def packet(c: Control) -> bool:
     verb = "RRQ" if c.data[1] == 1 else "WRQ"
     text = verb + " " + "".join(ch if " " <= ch < "\x7f" and ch != "\\" else f"\\x{ord(ch):02x}" for ch in name)
     return c.expected(proto=_UDP, src=c.server, dst=c.client, dport=c.entry.rdport, text=text)
-
-
-TFTP = Helper("tftp", packet, ((1, 300),))

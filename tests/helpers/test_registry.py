@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ctreplay.helpers import registry
-from ctreplay.helpers.ftp import FTP
-from ctreplay.helpers.tftp import TFTP
+from ctreplay.helpers.kinds import FTP, TFTP
 
 
 def test_usual_port() -> None:

@@ -82,8 +82,11 @@ cdef class Tcp:
     @cython.locals(b="const unsigned char[::1]", o=int, left=int, kind=int, size=int)
     cdef int syn_options(self, Packet p, Side side) except -1
 
-    @cython.locals(b="const unsigned char[::1]", o=int, left=int, kind=int, size=int, i=int, edge="unsigned int", right="unsigned int")
+    @cython.locals(o=int, left=int)
     cdef unsigned int sack_edge(self, Packet p, unsigned int ack) except? 77
+
+    @cython.locals(kind=int, size=int, i=int, right="unsigned int")
+    cdef unsigned int sack_option(self, const unsigned char[::1] b, int o, int left, unsigned int edge) except? 77
 
     @cython.locals(left=cython.longlong)
     cdef int refuse_closing(self, Entry e, Packet p, int cls, long long now) except -1

@@ -505,12 +505,14 @@ class Tcp:
 
     def sack_edge(self, p: Packet, ack: int) -> int:
         """The highest right edge of the SACK blocks, or `ack` when none lies beyond it."""
-        b = p.buf
         o = p.l4 + 20
         left = p.doff - 20
-        edge = ack
-        if left == 12 and b[o] == 1 and b[o + 1] == 1 and b[o + 2] == 8 and b[o + 3] == 10:
-            return edge
+        if left == 12 and p.buf[o] == 1 and p.buf[o + 1] == 1 and p.buf[o + 2] == 8 and p.buf[o + 3] == 10:
+            return ack
+        return self.sack_option(p.buf, o, left, ack)
+
+    def sack_option(self, b: bytes | bytearray | memoryview, o: int, left: int, edge: int) -> int:
+        """The same for `left` option bytes of any kind at `o` of `b`; `edge` when no block lies beyond it."""
         while left > 0:
             kind = b[o]
             if kind == 0:

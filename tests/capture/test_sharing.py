@@ -1,0 +1,132 @@
+"""A window in memory shared with the process that hashes: the same records, and the digest of the whole file."""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+import os
+import random
+import signal
+import time
+
+import pytest
+from builders import T0, epb, idb, pcap, rows_of, shb
+
+from ctreplay.capture import hashing, open_captures, sharing
+from ctreplay.capture.inputs import InputFile
+
+
+@pytest.fixture(autouse=True)
+def small_ring(monkeypatch):
+    monkeypatch.setattr(hashing, "LARGE", 0)
+    monkeypatch.setattr(sharing, "_LENGTH", 1 << 19)
+    monkeypatch.setattr(sharing, "_PIECE", 1 << 16)
+
+
+@pytest.fixture
+def no_thread(monkeypatch):
+    """The digest comes from the process or not at all."""
+
+    def refuse(self, stopped):
+        self.settle("hashed by the thread")
+
+    monkeypatch.setattr(InputFile, "work", refuse)
+
+
+def records(count, largest, seed=7):
+    """Frames of all sizes, in order of time."""
+    rng = random.Random(seed)
+    return [(T0 + i * 1_001_000, rng.randbytes(rng.randrange(1, largest))) for i in range(count)]
+
+
+def wide(data):
+    """The same capture with a snap length of 1 MiB."""
+    return data[:16] + (1 << 20).to_bytes(4, "little") + data[20:]
+
+
+def check(path, expected):
+    """The records are those of the file, and so is the digest."""
+    with open_captures([path]) as source:
+        assert source.hasher.sharing is not None
+        assert [(row.ts, row.data) for row in rows_of(source)] == expected
+        with open(path, "rb") as file:
+            assert source.inputs[0].sha256() == hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def test_the_ring_is_gone_round_many_times(tmp_path, no_thread):
+    found = records(2500, 1500)
+    (tmp_path / "a.pcap").write_bytes(pcap(found))
+    assert (tmp_path / "a.pcap").stat().st_size > 3 * sharing._LENGTH
+    check(tmp_path / "a.pcap", found)
+
+
+def test_pcapng(tmp_path, no_thread):
+    found = records(3000, 1500)
+    data = shb() + idb() + b"".join(epb(0, ts // 1000, frame) for ts, frame in found)
+    (tmp_path / "a.pcapng").write_bytes(data)
+    check(tmp_path / "a.pcapng", found)
+
+
+@pytest.mark.parametrize("at", [0, 1, 700, 1399])
+def test_a_frame_larger_than_the_ring(tmp_path, no_thread, at):
+    found = records(1400, 1500)
+    found[at] = (found[at][0], random.Random(1).randbytes(sharing._LENGTH + 4711))
+    (tmp_path / "a.pcap").write_bytes(wide(pcap(found)))
+    check(tmp_path / "a.pcap", found)
+
+
+def test_frames_about_as_large_as_what_is_read_at_a_time(tmp_path, no_thread):
+    found = records(60, 1 << 18)
+    (tmp_path / "a.pcap").write_bytes(wide(pcap(found)))
+    check(tmp_path / "a.pcap", found)
+
+
+def test_a_file_out_of_order_is_hashed_by_the_process_alone(tmp_path, no_thread):
+    found = records(4000, 1500)
+    found[3000], found[3001] = found[3001], found[3000]
+    (tmp_path / "a.pcap").write_bytes(pcap(found))
+    check(tmp_path / "a.pcap", sorted(found))
+
+
+def test_what_is_not_read_is_hashed_too(tmp_path, no_thread):
+    data = pcap(records(3000, 1500))
+    (tmp_path / "a.pcap").write_bytes(data[:100_000] + b"\xff" * 900_000)
+    with open(tmp_path / "a.pcap", "rb") as file:
+        expected = hashlib.file_digest(file, "sha256").hexdigest()
+    with open_captures([tmp_path / "a.pcap"]) as source:
+        assert 0 < len(rows_of(source)) < 3000 and source.damage
+        assert source.inputs[0].sha256() == expected
+
+
+@pytest.mark.parametrize("after", [0, 900, 2990])
+def test_when_the_process_dies_the_file_is_read_again(tmp_path, after):
+    found = records(3000, 1500)
+    (tmp_path / "a.pcap").write_bytes(pcap(found))
+    from ctreplay.packet import Packet
+
+    record = Packet()
+    got = []
+    with open_captures([tmp_path / "a.pcap"]) as source:
+        while source.advance(record):
+            got.append(bytes(record.buf[record.start : record.start + record.caplen]))
+            if len(got) == after + 1:
+                os.kill(source.hasher.process.pid, signal.SIGKILL)
+        assert got == [frame for _, frame in found]
+        assert source.inputs[0].sha256() == hashlib.sha256((tmp_path / "a.pcap").read_bytes()).hexdigest()
+
+
+def test_nothing_stays_open(tmp_path, no_thread):
+    found = records(1000, 1500)
+    (tmp_path / "a.pcap").write_bytes(pcap(found))
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(5):
+        check(tmp_path / "a.pcap", found)
+    with open_captures([tmp_path / "a.pcap"]):
+        pass
+    for _ in range(100):
+        # a thread waits for the process to end
+        gc.collect()
+        if len(os.listdir("/proc/self/fd")) <= before:
+            return
+        time.sleep(0.05)
+    raise AssertionError(os.listdir("/proc/self/fd"))
