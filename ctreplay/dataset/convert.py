@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from array import array
 from functools import lru_cache
 from typing import Any
 
@@ -20,7 +19,7 @@ from ctreplay.tracker import codes
 _ARROW = {
     "q": pa.int64(), "I": pa.uint32(), "H": pa.uint16(), "B": pa.uint8(), "b": pa.int8(), "h": pa.int16(),
 }  # fmt: skip
-_WITH_PORTS = (6, 17, 132, 136)
+WITH_PORTS = (6, 17, 132, 136)
 _ICMP = (1, 58)
 _ID_LENGTH = 30
 _ONE = pa.scalar(1, pa.int32())
@@ -34,6 +33,11 @@ def plain(data: Any, n: int, kind: pa.DataType | None = None) -> pa.Array:
 def times(data: Any, n: int) -> pa.Array:
     """Nanosecond timestamps."""
     return plain(data, n, pa.timestamp("ns"))
+
+
+def steps(first: int, step: int, n: int, kind: pa.DataType) -> pa.Array:
+    """`n` numbers from `first` on, `step` apart."""
+    return pc.cumulative_sum(pa.repeat(pa.scalar(step, kind), n), start=pa.scalar(first - step, kind))
 
 
 def nullable(values: pa.Array, absent: int) -> pa.Array:
@@ -98,7 +102,7 @@ _CHANGES = pa.array(
 def transitions(c: Columns, n: int, first_id: int) -> list[pa.Array]:
     """Columns of transitions.parquet."""
     return [
-        plain(memoryview(array("q", range(first_id, first_id + n))), n),
+        steps(first_id, 1, n, pa.int64()),
         times(c["ts"], n),
         nullable(plain(c["packet"], n), 0),
         plain(c["conn_id"], n),
@@ -118,7 +122,7 @@ def connections(c: Columns, n: int, _first_id: int) -> list[pa.Array]:
     """Columns of connections.parquet."""
     proto = plain(c["proto"], n)
     sport, dport = plain(c["sport"], n), plain(c["dport"], n)
-    with_ports = pc.is_in(proto, pa.array(_WITH_PORTS, pa.uint8()))
+    with_ports = pc.is_in(proto, pa.array(WITH_PORTS, pa.uint8()))
     is_icmp = pc.is_in(proto, pa.array(_ICMP, pa.uint8()))
     src_key, dst_key = keys(c["src"], n), keys(c["dst"], n)
     src, dst = addresses(src_key, dst_key)
@@ -191,8 +195,8 @@ def community_ids(c: Columns, n: int) -> pa.Array:
     FlowHash({1: ICMP_PAIRS, 58: ICMPV6_PAIRS}, text).fill(
         c["src"], c["dst"], c["proto"], c["family"], c["sport"], c["dport"], n
     )
-    offsets = array("i", range(0, _ID_LENGTH * n + 1, _ID_LENGTH))
-    return pa.StringArray.from_buffers(n, pa.py_buffer(offsets), pa.py_buffer(text))
+    offsets = steps(0, _ID_LENGTH, n + 1, pa.int32())
+    return pa.StringArray.from_buffers(n, offsets.buffers()[1], pa.py_buffer(text))
 
 
 def packets(c: Columns, n: int, _first_id: int) -> list[pa.Array]:
@@ -202,7 +206,7 @@ def packets(c: Columns, n: int, _first_id: int) -> list[pa.Array]:
     bounds = pc.not_equal(plain(c["bounds"], n), pa.scalar(0, pa.int8()))
     proto = plain(c["proto"], n)
     is_ip = pc.greater_equal(proto, pa.scalar(0, pa.int16()))
-    with_ports = pc.is_in(proto, pa.array(_WITH_PORTS, pa.int16()))
+    with_ports = pc.is_in(proto, pa.array(WITH_PORTS, pa.int16()))
     src, dst = addresses(only(keys(c["src"], n), is_ip), only(keys(c["dst"], n), is_ip))
     refreshed = plain(c["refreshed"], n)
     margin = plain(c["margin"], n)

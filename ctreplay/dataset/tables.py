@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from ctreplay.dataset import convert
 from ctreplay.dataset.columns import STREAMED, Columns
+from ctreplay.dataset.ranking import rankings
 from ctreplay.dataset.schema import arrow_schema
 
 _WRITE_BATCH = 8192
@@ -36,6 +37,7 @@ class ParquetTables:
         self.folder = folder
         self.metadata = metadata
         self.next_id = 1
+        self.ranked = rankings()
         self.writers = {table: self._open(table) for table in STREAMED}
 
     def _open(self, table: str) -> pq.ParquetWriter:
@@ -69,6 +71,9 @@ class ParquetTables:
         batch = convert.record_batch(table, columns, n, self.next_id)
         if table == "transitions":
             self.next_id += n
+        elif table == "connections":
+            for ranking in self.ranked:
+                ranking.estimate(columns["dst" if ranking.services else "src"], columns["proto"], columns["dport"], n)
         return batch
 
     def put(self, table: str, batch: pa.RecordBatch) -> None:
@@ -89,8 +94,8 @@ class ParquetTables:
         pq.write_table(data, self.folder / f"{table}.parquet", compression="zstd", version="2.6")
 
     def call(self, module: str, name: str, *arguments: Any) -> Any:
-        """What the function `name` of `module` returns."""
-        return getattr(importlib.import_module(module), name)(*arguments)
+        """What the function `name` of `module` returns; it is also told who was `ranked`."""
+        return getattr(importlib.import_module(module), name)(*arguments, ranked=self.ranked)
 
     def end(self) -> None:
         """Nothing follows."""

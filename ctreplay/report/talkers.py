@@ -1,12 +1,8 @@
-"""Who opened most connections, and to where: two passes over connections.parquet in flat memory.
-
-The first pass collects candidates, the most frequent of every row group; the second counts those exactly.
-"""
+"""Who opened most connections, and to where: ranked exactly, in flat memory (see `dataset.ranking`)."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,74 +10,73 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-Groups = Callable[[], Iterable[pa.Table]]
+from ctreplay.dataset.convert import WITH_PORTS, address_texts
+from ctreplay.dataset.ranking import Ranked, Ranking, rankings
+from ctreplay.tracker.codes import PROTOCOLS
 
-_KEPT = 1 << 19
-_PER_GROUP = 500
-_CANDIDATES = 50
-_COLUMNS = ["proto", "orig_src", "orig_dst", "orig_dport", "orig_bytes", "reply_bytes", "seen_reply"]
-_BETWEEN = "\n"
-_ORDER = [("count", "descending"), ("key", "ascending")]
+_COLUMNS = ["protonum", "orig_src_key", "orig_dst_key", "orig_dport", "orig_bytes", "reply_bytes", "seen_reply"]
 
 
-def talkers(path: Path, top: int) -> dict[str, list[dict[str, Any]]]:
-    """`sources` (address) and `services` (proto, address, port), each with entries, unreplied and bytes."""
+def talkers(path: Path, top: int, ranked: tuple[Ranking, Ranking] | None = None) -> dict[str, list[dict[str, Any]]]:
+    """`sources` (address) and `services` (proto, address, port), each with entries, unreplied and bytes.
+
+    `ranked` has seen all rows in a first pass already; without it that is done here.
+    """
     with pq.ParquetFile(path / "connections.parquet") as file:
-        groups = _groups(file)
-        sources = _ranked(groups, _by_source, top)
-        services = []
-        for row in _ranked(groups, _by_service, top):
-            proto, address, port = row.pop("key").split(_BETWEEN)
-            services.append({"proto": proto, "address": address, "port": int(port) if port else None, **row})
-    return {"sources": [{"address": row.pop("key"), **row} for row in sources], "services": services}
+        if ranked is None:
+            ranked = rankings()
+            for rows in _parts(file, _COLUMNS[:4]):
+                for ranking in ranked:
+                    ranking.estimate(*_keys(rows, ranking), rows.num_rows)
+        found: dict[Ranking, list[Ranked]] = {}
+        for ranking in ranked:
+            ranking.begin()
+        while waiting := [ranking for ranking in ranked if ranking not in found]:
+            for rows in _parts(file, _COLUMNS):
+                size = _buffer(pc.add(rows["orig_bytes"], rows["reply_bytes"]), "q")
+                seen_reply = _buffer(rows["seen_reply"].cast(pa.uint8()), "B")
+                for ranking in waiting:
+                    ranking.count(*_keys(rows, ranking), size, seen_reply, rows.num_rows)
+            for ranking in waiting:
+                if (best := ranking.best(top)) is not None:
+                    found[ranking] = best
+    sources, services = (_texts(found[ranking]) for ranking in ranked)
+    first = sorted(sources, key=lambda row: (-row["entries"], row["address"]))[:top]
+    for row in first:
+        del row["proto"], row["port"]
+    order = sorted(services, key=lambda row: (-row["entries"], row["proto"], row["address"], str(row["port"] or "")))
+    return {"sources": first, "services": order[:top]}
 
 
-def _groups(file: pq.ParquetFile) -> Groups:
-    """The row groups, as often as they are asked for; few are kept, many are read again."""
-
-    def read() -> Iterator[pa.Table]:
-        for number in range(file.num_row_groups):
-            yield file.read_row_group(number, columns=_COLUMNS)
-
-    if file.metadata.num_rows > _KEPT:
-        return read
-    kept = list(read())
-    return lambda: kept
+def _parts(file: pq.ParquetFile, columns: list[str]) -> Iterator[pa.Table]:
+    for number in range(file.num_row_groups):
+        yield file.read_row_group(number, columns=columns).combine_chunks()
 
 
-def _by_source(rows: pa.Table) -> pa.ChunkedArray:
-    return rows["orig_src"].cast(pa.string())
+def _buffer(column: pa.ChunkedArray, code: str) -> memoryview:
+    """The values of a column in one chunk, without a copy; null is anything."""
+    values = column.chunk(0)
+    data = memoryview(values.buffers()[1]).cast("B")
+    size = values.type.byte_width
+    return data[size * values.offset : size * (values.offset + len(values))].cast(code)  # type: ignore[call-overload,no-any-return]
 
 
-def _by_service(rows: pa.Table) -> pa.ChunkedArray:
-    port = pc.fill_null(rows["orig_dport"].cast(pa.string()), "")
-    return pc.binary_join_element_wise(
-        rows["proto"].cast(pa.string()), rows["orig_dst"].cast(pa.string()), port, _BETWEEN
-    )
+def _keys(rows: pa.Table, ranking: Ranking) -> tuple[memoryview, memoryview, memoryview]:
+    address = rows["orig_dst_key" if ranking.services else "orig_src_key"]
+    return _buffer(address, "B"), _buffer(rows["protonum"], "B"), _buffer(rows["orig_dport"], "H")
 
 
-def _ranked(groups: Groups, key_of: Callable[[pa.Table], pa.ChunkedArray], top: int) -> list[dict[str, Any]]:
-    seen: Counter[str] = Counter()
-    for rows in groups():
-        counts = pc.value_counts(key_of(rows))
-        group = pa.table({"key": counts.field("values"), "count": counts.field("counts")})
-        best = pc.select_k_unstable(group, _PER_GROUP, _ORDER)
-        for item in group.take(best).to_pylist():
-            seen[item["key"]] += item["count"]
-    likely = sorted(seen.items(), key=lambda item: (-item[1], item[0]))[:_CANDIDATES]
-    wanted = pa.array([key for key, _ in likely], pa.string())
-    sums: dict[str, list[int]] = {}
-    for rows in groups():
-        key = key_of(rows)
-        chosen = pc.is_in(key, wanted)
-        rows = rows.filter(chosen)
-        size = pc.add(rows["orig_bytes"], rows["reply_bytes"])
-        unreplied = pc.invert(rows["seen_reply"]).cast(pa.int64())
-        found = pa.table({"key": key.filter(chosen), "bytes": size, "unreplied": unreplied}).group_by("key")
-        grouped = found.aggregate([("bytes", "count"), ("unreplied", "sum"), ("bytes", "sum")])
-        for row in grouped.to_pylist():
-            one = sums.setdefault(row["key"], [0, 0, 0])
-            for place, name in enumerate(("bytes_count", "unreplied_sum", "bytes_sum")):
-                one[place] += row[name]
-    order = sorted(sums.items(), key=lambda item: (-item[1][0], item[0]))[:top]
-    return [{"key": key, "entries": n, "unreplied": unreplied, "bytes": size} for key, (n, unreplied, size) in order]
+def _texts(ranked: list[Ranked]) -> list[dict[str, Any]]:
+    keys = b"".join(high.to_bytes(8, "big") + low.to_bytes(8, "big") for high, low, *_ in ranked)
+    addresses = address_texts(pa.Array.from_buffers(pa.binary(16), len(ranked), [None, pa.py_buffer(keys)]))
+    return [
+        {
+            "proto": PROTOCOLS.get(tail >> 16, str(tail >> 16)),
+            "address": address,
+            "port": tail & 0xFFFF if tail >> 16 in WITH_PORTS else None,
+            "entries": entries,
+            "unreplied": unreplied,
+            "bytes": size,
+        }
+        for (_, _, tail, entries, unreplied, size), address in zip(ranked, addresses.to_pylist(), strict=True)
+    ]

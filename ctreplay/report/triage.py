@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ctreplay import reasons
+from ctreplay.dataset.ranking import Ranking
 from ctreplay.dataset.schema import TABLES
 from ctreplay.report.talkers import talkers
 from ctreplay.sql import read_run
@@ -25,8 +26,13 @@ _TAINTS = {
 }  # fmt: skip
 
 
-def triage(path: Path, run: dict[str, Any] | None = None) -> dict[str, Any]:
-    """Summary of the dataset at `path`: span, entries, INVALID, pressure, talkers, trust, what to do next."""
+def triage(
+    path: Path, run: dict[str, Any] | None = None, ranked: tuple[Ranking, Ranking] | None = None
+) -> dict[str, Any]:
+    """Summary of the dataset at `path`: span, entries, INVALID, pressure, talkers, trust, what to do next.
+
+    `run` and `ranked` are what is known of it already, just after it was written.
+    """
     run = run if run is not None else read_run(path)
     stats, captures = _rows(path, "stats"), _rows(path, "captures")
     found: dict[str, Any] = {
@@ -43,7 +49,7 @@ def triage(path: Path, run: dict[str, Any] | None = None) -> dict[str, Any]:
         "invalid": _reasons(stats, "invalid"),
         "ignored": _reasons(stats, "ignored"),
         "table": _table(path, run),
-        "talkers": talkers(path, _TOP),
+        "talkers": talkers(path, _TOP, ranked),
         "helper_hints": run["helper_hints"],
     }
     found["trust"] = _trust(captures, stats, run)

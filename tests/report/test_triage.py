@@ -54,6 +54,12 @@ def test_facts(found: dict[str, tuple[Path, dict[str, Any]]], capture: Path) -> 
     assert [tuple(row.values()) for row in facts["talkers"]["sources"]] == [
         (address, entries, unreplied, size) for address, entries, unreplied, size in sources
     ]
+    services = db.sql(
+        "SELECT proto, orig_dst, orig_dport, count(*), count(*) FILTER (NOT seen_reply),"
+        " sum(orig_bytes + reply_bytes)::BIGINT FROM connections GROUP BY 1, 2, 3"
+        " ORDER BY 4 DESC, 1, 2, coalesce(orig_dport::VARCHAR, '') LIMIT 5"
+    ).fetchall()
+    assert [tuple(row.values()) for row in facts["talkers"]["services"]] == services
     invalid = db.sql("SELECT count(*) FROM packets WHERE ctstate = 'INVALID'").fetchall()[0][0]
     assert sum(row["packets"] for row in facts["invalid"]) == invalid
     for step in facts["next"]:
