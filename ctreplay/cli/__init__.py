@@ -32,6 +32,9 @@ def _work() -> None:
             gc.freeze()
             gc.enable()
     work()
+    if options is not None:
+        # the interpreter looks for garbage once more when it ends, a tenth of a small replay
+        gc.freeze()
 
 
 def main() -> None:
@@ -60,6 +63,4 @@ def main() -> None:
         code = EXIT_USAGE
     else:
         code = 0
-    # the interpreter looks for garbage once more when it ends, a tenth of a small replay
-    gc.freeze()
     sys.exit(code)
