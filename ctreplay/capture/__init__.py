@@ -24,15 +24,18 @@ def open_captures(
     directory or pattern holds no capture; what is no capture inside a directory is listed in
     `CaptureSet.skipped`.
     """
-    from .hashing import Hasher
+    from . import hashing
     from .inputs import find_files
     from .merge import CaptureSet
 
     captures: list[CaptureFacts] = []
     files, skipped = find_files(paths, stdin, captures)
-    hasher = Hasher([file.input for file in files], hash_ahead)
+    hasher = hashing.Hasher([file.input for file in files], hash_ahead)
     if hasher.sharing is not None:
         files[0].sharing = hasher.sharing
+    for file in files:
+        one = file.input
+        file.apart = hash_ahead and one.compression is not None and not one.is_pipe and one.size >= hashing.LARGE
     try:
         return CaptureSet(files, skipped, captures, hasher)
     except BaseException:

@@ -22,6 +22,7 @@ from .reorder import PipeReader, sorted_reader
 from .scan import Plan
 from .sharing import SharedStream, Sharing
 from .streams import FileStream, PeekedStream, PipeStream, Stream, UnpackedStream, compression_of
+from .unpacking import UnpackingProcess
 
 PROBE = 4096
 ENOUGH = 24
@@ -152,6 +153,8 @@ class CaptureFile:
         self.plan: Plan | None = None
         # for the next reader in file order, once
         self.sharing: Sharing | None = None
+        # whether readers in file order have the file unpacked by a process
+        self.apart = False
 
     @property
     def is_pipe(self) -> bool:
@@ -190,7 +193,7 @@ class CaptureFile:
             if sharing is not None:
                 sharing.leave()
             return sorted_reader(self, damage, chunk, threaded, hold)
-        return self.open_plain(damage, chunk, threaded, hold, sharing)
+        return self.open_plain(damage, chunk, threaded, hold, sharing, self.apart and threaded)
 
     def open_plain(
         self,
@@ -199,11 +202,14 @@ class CaptureFile:
         threaded: bool = True,
         hold: bool = True,
         sharing: Sharing | None = None,
+        apart: bool = False,
     ) -> Reader:
         """A reader in file order at the front of the file; CaptureError when it is no capture (any more)."""
         try:
             if sharing is not None:
                 stream: Stream = SharedStream(self.input.absolute_path, sharing)
+            elif apart:
+                stream = UnpackingProcess(self.input.absolute_path, self.input.compression or "")
             else:
                 stream = self.stream(threaded, hold)
         except OSError as error:

@@ -2,7 +2,7 @@
 
 A stream has `read_into(view) -> int` (0 at the end), `done` (raw bytes consumed, for progress), `problem`
 (None, or why the stream ended before its time) and `close()`. Decompression runs in a thread of its own
-behind a bounded queue; the decompressors release the GIL, so the speed is theirs.
+behind a bounded queue, that of large files in a process (see unpacking).
 """
 
 from __future__ import annotations
@@ -11,14 +11,19 @@ import bz2
 import lzma
 import os
 import queue
+import sys
 import threading
 import zlib
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
-PIECE_IN = 64 * 1024
-PIECE_OUT = 256 * 1024
-QUEUE_PIECES = 8
+PIECE_IN = 128 * 1024
+PIECE_OUT = 1024 * 1024
+# a block of zstd: of a damaged stream no whole one is lost
+BLOCK_OUT = 128 * 1024
+# bytes by which a compression is known
+PROBE = 6
+QUEUE_PIECES = 4
 
 COMPRESSIONS: tuple[tuple[bytes, str], ...] = (
     (b"\x1f\x8b\x08", "gzip"),
@@ -203,8 +208,8 @@ def _gzip(read: Callable[[], bytes]) -> Iterator[bytes]:
             raise Broken("bytes that are not gzip follow the gzip stream")
 
 
-def _blocks(read: Callable[[], bytes], make: Callable[[], Any], magic: bytes, name: str) -> Iterator[bytes]:
-    """bzip2 and xz: decompressors with `needs_input`."""
+def _blocks(read: Callable[[], bytes], make: Callable[[], Any], name: str) -> Iterator[bytes]:
+    """bzip2, xz and zstd: decompressors with `needs_input`."""
     data = read()
     while True:
         unpack = make()
@@ -214,58 +219,37 @@ def _blocks(read: Callable[[], bytes], make: Callable[[], Any], magic: bytes, na
                 if not data:
                     raise Broken(f"the {name} stream ends early")
             try:
-                out = unpack.decompress(data, PIECE_OUT)
-            except (OSError, lzma.LZMAError, EOFError) as error:
+                out = unpack.decompress(data, BLOCK_OUT)
+            except Exception as error:  # each has its own
                 raise Broken(f"the {name} stream is damaged ({error})") from None
             data = b""
             if out:
                 yield out
         data = unpack.unused_data.lstrip(b"\0")
-        while len(data) < len(magic) and (more := read()):
+        while len(data) < PROBE and (more := read()):
             data = (data + more).lstrip(b"\0")
         if not data:
             return
-        if not data.startswith(magic):
+        if compression_of(data) != name:
             raise Broken(f"bytes that are not {name} follow the {name} stream")
 
 
-def _zstd(read: Callable[[], bytes]) -> Iterator[bytes]:
-    import zstandard
+def _zstd() -> Any:
+    if sys.version_info >= (3, 14):
+        from compression import zstd
+    else:
+        from backports import zstd
 
     # --long=31 frames need a window of 2 GiB; memory is taken only when a frame asks for it
-    context = zstandard.ZstdDecompressor(max_window_size=1 << 31)
-    data = read()
-    while data:
-        unpack = context.decompressobj()
-        while not unpack.eof:
-            if not data:
-                data = read()
-                if not data:
-                    raise Broken("the zstd stream ends early")
-            # the output of one call has no bound but the input: 8 KiB can unfold to 256 MiB at most
-            piece, data = data[:8192], data[8192:]
-            try:
-                out = unpack.decompress(piece)
-            except zstandard.ZstdError as error:
-                raise Broken(f"the zstd stream is damaged ({error})") from None
-            if out:
-                yield out
-        data = unpack.unused_data + data
-        while len(data) < 4 and (more := read()):
-            data += more
-        if data and compression_of(data) != "zstd":
-            raise Broken("bytes that are not zstd follow the zstd stream")
+    return zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: 31})
+
+
+_MAKE: dict[str, Callable[[], Any]] = {"zstd": _zstd, "xz": lzma.LZMADecompressor, "bzip2": bz2.BZ2Decompressor}
 
 
 def unpack(kind: str, read: Callable[[], bytes]) -> Iterator[bytes]:
     """Decompressed pieces of what `read` gives; raises Broken where the stream cannot be read on."""
-    if kind == "gzip":
-        return _gzip(read)
-    if kind == "zstd":
-        return _zstd(read)
-    if kind == "xz":
-        return _blocks(read, lzma.LZMADecompressor, b"\xfd7zXZ\x00", "xz")
-    return _blocks(read, bz2.BZ2Decompressor, b"BZh", "bzip2")
+    return _gzip(read) if kind == "gzip" else _blocks(read, _MAKE[kind], kind)
 
 
 class UnpackedStream:

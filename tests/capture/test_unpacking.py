@@ -1,0 +1,118 @@
+"""A process that decompresses: the same records and the same words about damage as without it."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import lzma
+import os
+import random
+import signal
+
+import pytest
+from backports import zstd
+from builders import T0, pcap, rows_of
+
+from ctreplay.capture import hashing, open_captures
+from ctreplay.capture.unpacking import UnpackingProcess
+
+PACK = {"gz": gzip.compress, "zst": zstd.compress, "xz": lzma.compress, "bz2": bz2.compress}
+
+
+def made(count=2500):
+    rng = random.Random(3)
+    return [(T0 + i * 1_001_000, bytes(rng.choices(b"abcdefgh", k=rng.randrange(1, 700)))) for i in range(count)]
+
+
+def packed_in_parts(kind, data):
+    """Members one after the other, so that damage does not make all of a bzip2 stream unreadable."""
+    return b"".join(PACK[kind](data[i : i + 200_000]) for i in range(0, len(data), 200_000))
+
+
+def replayed(path):
+    """Records, damage and digest."""
+    with open_captures([path]) as source:
+        rows = [(row.ts, row.data) for row in rows_of(source)]
+        damage = [(one.frame, one.offset, one.what) for one in source.damage]
+        assert source.progress() == (path.stat().st_size, path.stat().st_size) or damage
+        return rows, damage, source.inputs[0].sha256()
+
+
+@pytest.fixture
+def apart(monkeypatch):
+    """Every file is large; counts the processes."""
+    started = []
+    init = UnpackingProcess.__init__
+
+    def counted(self, path, kind):
+        init(self, path, kind)
+        started.append(self)
+
+    def switch(on):
+        monkeypatch.setattr(hashing, "LARGE", 0 if on else 1 << 40)
+        monkeypatch.setattr(UnpackingProcess, "__init__", counted)
+        started.clear()
+        return started
+
+    return switch
+
+
+@pytest.mark.parametrize("kind", PACK)
+@pytest.mark.parametrize("cut", [None, 0.7])
+def test_same_as_in_a_thread(tmp_path, apart, kind, cut):
+    packed = packed_in_parts(kind, pcap(made()))
+    path = tmp_path / f"a.pcap.{kind}"
+    path.write_bytes(packed if cut is None else packed[: int(len(packed) * cut)])
+    apart(False)
+    expected = replayed(path)
+    started = apart(True)
+    assert replayed(path) == expected
+    assert len(started) == 1
+    if cut is None:
+        assert expected[0] == made() and not expected[1]
+    else:
+        assert 0 < len(expected[0]) < 2500 and "ends early" in expected[1][0][2]
+
+
+@pytest.mark.parametrize("kind", PACK)
+def test_damaged_in_the_middle(tmp_path, apart, kind):
+    packed = bytearray(packed_in_parts(kind, pcap(made())))
+    middle = len(packed) // 2
+    packed[middle : middle + 64] = b"\xff" * 64
+    path = tmp_path / f"a.pcap.{kind}"
+    path.write_bytes(packed)
+    apart(False)
+    expected = replayed(path)
+    started = apart(True)
+    assert replayed(path) == expected
+    assert len(started) == 1
+    assert expected[1] and "damaged" in expected[1][0][2]
+
+
+def test_out_of_order_is_sorted(tmp_path, apart):
+    found = made()
+    found[2000], found[2001] = found[2001], found[2000]
+    path = tmp_path / "a.pcap.zst"
+    path.write_bytes(zstd.compress(pcap(found)))
+    apart(True)
+    assert replayed(path)[0] == sorted(found)
+
+
+def test_a_process_that_is_killed_is_damage(tmp_path, apart):
+    path = tmp_path / "a.pcap.zst"
+    path.write_bytes(zstd.compress(pcap(made(20_000))))
+    started = apart(True)
+    with open_captures([path]) as source:
+        os.kill(started[0].process.pid, signal.SIGKILL)
+        rows = rows_of(source)
+        assert 0 < len(rows) < 20_000
+        assert "has ended (exit code -9)" in source.damage[0].what
+
+
+def test_closing_early_ends_the_process(tmp_path, apart):
+    path = tmp_path / "a.pcap.zst"
+    path.write_bytes(zstd.compress(pcap(made(20_000))))
+    started = apart(True)
+    with open_captures([path]):
+        pass
+    assert started[0].process.returncode is not None
