@@ -22,7 +22,7 @@ def open_captures(
 
     Raises CaptureError when a named input does not exist, cannot be read or is no capture, and when a
     directory or pattern holds no capture; what is no capture inside a directory is listed in
-    `CaptureSet.skipped`.
+    `CaptureSet.skipped`. The files are hashed beside the reading, without `hash_ahead` in turn with it.
     """
     from . import hashing
     from .inputs import find_files
@@ -35,6 +35,7 @@ def open_captures(
         files[0].sharing = hasher.sharing
     for file in files:
         one = file.input
+        file.hashed = not hash_ahead
         file.apart = hash_ahead and one.compression is not None and not one.is_pipe and one.size >= hashing.LARGE
     try:
         return CaptureSet(files, skipped, captures, hasher)

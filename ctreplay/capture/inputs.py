@@ -21,7 +21,7 @@ from .reader import Reader
 from .reorder import PipeReader, sorted_reader
 from .scan import Plan
 from .sharing import SharedStream, Sharing
-from .streams import FileStream, PeekedStream, PipeStream, Stream, UnpackedStream, compression_of
+from .streams import FileStream, HashedStream, PeekedStream, PipeStream, Stream, UnpackedStream, compression_of
 from .unpacking import UnpackingProcess
 
 PROBE = 4096
@@ -119,7 +119,8 @@ class InputFile:
             self._ready.set()
 
     def settle(self, digest: str) -> None:
-        """Take the digest that another process computed."""
+        """Take the digest that was computed elsewhere."""
+        self.stopped = False
         self._digest = digest
         self._ready.set()
 
@@ -153,6 +154,8 @@ class CaptureFile:
         self.plan: Plan | None = None
         # for the next reader in file order, once
         self.sharing: Sharing | None = None
+        # whether it is hashed in turn with the replay
+        self.hashed = False
         # whether readers in file order have the file unpacked by a process
         self.apart = False
 
@@ -178,7 +181,14 @@ class CaptureFile:
         """The bytes of the capture, decompressed in a thread or in place; `hold` keeps it open."""
         if self.front is not None:
             return self.front
-        raw: Stream = self.pipe if self.pipe is not None else FileStream(self.input.absolute_path, hold)
+        path = self.input.absolute_path
+        raw: Stream
+        if self.pipe is not None:
+            raw = self.pipe
+        elif self.hashed:
+            raw = HashedStream(path, hold, self.input.settle)
+        else:
+            raw = FileStream(path, hold)
         kind = self.input.compression
         return UnpackedStream(raw, kind, threaded) if kind else raw
 

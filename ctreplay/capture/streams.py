@@ -8,6 +8,7 @@ behind a bounded queue, that of large files in a process (see unpacking).
 from __future__ import annotations
 
 import bz2
+import hashlib
 import lzma
 import os
 import queue
@@ -94,6 +95,23 @@ class FileStream:
             os.close(self.fd)
             self.fd = -1
         self.hold = False
+
+
+class HashedStream(FileStream):
+    """A regular file that is hashed as it is read; `settle` gets the digest when it was read to its end."""
+
+    def __init__(self, path: str, hold: bool, settle: Callable[[str], None]) -> None:
+        super().__init__(path, hold)
+        self.digest = hashlib.sha256()
+        self.settle = settle
+
+    def read_into(self, view: memoryview) -> int:
+        count = super().read_into(view)
+        if count:
+            self.digest.update(view[:count])
+        elif self.problem is None:
+            self.settle(self.digest.hexdigest())
+        return count
 
 
 class PipeStream:

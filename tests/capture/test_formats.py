@@ -270,3 +270,17 @@ def test_sha256_when_its_process_dies(tmp_path, monkeypatch, program):
     with open_captures([tmp_path / "x.pcap"]) as source:
         assert source.hasher.process is not None
         assert source.inputs[0].sha256() == hashlib.sha256(data).hexdigest()
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, zst])
+@pytest.mark.parametrize("damaged", [False, True])
+def test_hashed_in_turn(tmp_path, pack, damaged):
+    """Read to its end, a file is not read again for its digest; one that is damaged is."""
+    data = pack(pcap(frames(30000)))
+    if damaged:
+        data = data[: len(data) // 2] + b"\xff" * 70_000_000 * (pack is bytes) + bytes(9)
+    (tmp_path / "x").write_bytes(data)
+    with open_captures([tmp_path / "x"], hash_ahead=False) as source:
+        assert rows_of(source)
+        assert source.inputs[0].stopped == (damaged and pack is bytes)
+        assert source.inputs[0].sha256() == hashlib.sha256(data).hexdigest()
