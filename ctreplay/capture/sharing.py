@@ -12,12 +12,12 @@ from collections import deque
 from .streams import FileStream
 
 # stays in the processor's cache
-_LENGTH = 1 << 23
-_PIECE = 1 << 20
+_LENGTH = 1 << 22
+_PIECE = 1 << 19
 
 
 class Sharing:
-    """The reader's end. `memory` is a ring of 8 MiB; what is not handed over, the process reads by itself.
+    """The reader's end. `memory` is a ring of 4 MiB; what is not handed over, the process reads by itself.
 
     `fd` is that memory for the process, closed by whoever starts it.
     """
@@ -39,7 +39,7 @@ class Sharing:
         self.answers = answers
 
     def hand(self, begin: int, end: int) -> None:
-        """These bytes of the memory follow in the file; they are passed on a mebibyte at a time."""
+        """These bytes of the memory follow in the file; they are passed on half a mebibyte at a time."""
         if begin != self.end:
             self.flush()
             self.begin = begin
@@ -57,8 +57,13 @@ class Sharing:
         self.begin = self.end
 
     def settle(self, begin: int, end: int) -> None:
-        """Wait until these bytes may be written over."""
-        while any(first < end and begin < last for first, last in self.lent):
+        """Wait until these bytes may be written over, if so until half of what is lent has come back: seldom and long
+        costs less than often and shortly.
+        """
+        if not any(first < end and begin < last for first, last in self.lent):
+            return
+        left = len(self.lent) // 2
+        while len(self.lent) > left or any(first < end and begin < last for first, last in self.lent):
             done = len(os.read(self.answers, len(self.lent)))
             if not done:
                 # the process is gone; whoever waits for its digest finds out
