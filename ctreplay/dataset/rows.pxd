@@ -6,7 +6,7 @@ from ctreplay.tracker.occupancy cimport Occupancy
 from ctreplay.tracker.sink cimport Change, Sink
 
 cdef long long _SECOND
-cdef int _TRANSITIONS, _CONNECTIONS, _PACKETS, _FIRST_ROWS
+cdef int _TRANSITIONS, _CONNECTIONS, _PACKETS
 cdef int _TCP, _SCTP, _STATELESS
 cdef unsigned int _SEEN_REPLY
 

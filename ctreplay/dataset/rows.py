@@ -16,7 +16,6 @@ _SECOND = 1_000_000_000
 _TRANSITIONS = LAYOUTS["transitions"][0]
 _CONNECTIONS = LAYOUTS["connections"][0]
 _PACKETS = LAYOUTS["packets"][0]
-_FIRST_ROWS = 16384
 _TCP = 6
 _SCTP = 132
 _SEEN_REPLY = 0x2
@@ -32,7 +31,7 @@ def _zeros(count: int) -> Any:
 
 def limit_after(flushed: int, room: int) -> int:
     """Rows of the next batch: the last one has to be waited for, so it is to be a small part of all."""
-    return min(room, max(_FIRST_ROWS, flushed // 8))
+    return min(room, max(room // 4, flushed // 8))
 
 
 class TransitionRows:
