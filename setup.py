@@ -15,7 +15,7 @@ PACKAGE = ROOT / "ctreplay"
 # the two; CTREPLAY_CHECKED=1 compiles with all checks.
 GUARDED = (
     "ctreplay.decode.network", "ctreplay.decode.link", "ctreplay.decode.checksum", "ctreplay.foresight",
-    "ctreplay.quality", "ctreplay.dataset.ranking", "ctreplay.dataset.rows", "ctreplay.capture.pcap",
+    "ctreplay.quality", "ctreplay.dataset.rows", "ctreplay.capture.pcap",
 )  # fmt: skip
 
 
