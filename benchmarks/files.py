@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-import zstandard
+from backports import zstd
 
 GLOBAL = struct.pack("<IHHiIII", 0xA1B23C4D, 2, 4, 0, 0, 262144, 1)
 SECOND = 1_000_000_000
@@ -31,7 +31,7 @@ def open_for(path: Path) -> Iterator[IO[Any]]:
             with gzip.GzipFile("", "wb", 6, raw, 0) as file:
                 yield file
         elif path.suffix == ".zst":
-            with zstandard.ZstdCompressor(3).stream_writer(raw, closefd=False) as file:
+            with zstd.open(raw, "wb", level=3) as file:
                 yield file
         else:
             yield raw

@@ -1,5 +1,5 @@
 """`python -m ctreplay`."""
 
-from ctreplay.cli import main
+from ctreplay.cli import program
 
-main()
+program()

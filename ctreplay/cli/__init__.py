@@ -12,7 +12,7 @@ from ctreplay.cli.common import EXIT_INTERRUPTED, EXIT_USAGE, Exit, complain
 from ctreplay.cli.plain import plain_replay
 
 
-def _work() -> None:
+def _work(freeze: bool) -> None:
     # nothing that is imported is ever garbage: collections would cost a tenth of the start
     work: Callable[[], None]
     collecting = gc.isenabled()
@@ -28,19 +28,30 @@ def _work() -> None:
 
             work = partial(replay, **options)
     finally:
-        if collecting:
+        if freeze:
             gc.freeze()
+        if collecting:
             gc.enable()
     work()
-    if options is not None:
-        # the interpreter looks for garbage once more when it ends, a tenth of a small replay
-        gc.freeze()
 
 
-def main() -> None:
-    """Entry point; every failure leaves as one message on stderr and a defined exit code."""
+def program() -> None:
+    """Entry point of the program: `main`, and a quick end."""
     try:
-        _work()
+        main(freeze=True)
+    finally:
+        if "duckdb" not in sys.modules:
+            # the interpreter looks for garbage once more when it ends, a tenth of a small replay; only DuckDB needs it
+            gc.freeze()
+
+
+def main(*, freeze: bool = False) -> None:
+    """Run a command line; every failure leaves as one message on stderr and a defined exit code.
+
+    With `freeze` the interpreter never looks again at what is imported by then (for a process that does nothing else).
+    """
+    try:
+        _work(freeze)
     except Exit as exc:
         if exc.message:
             complain(exc.message)

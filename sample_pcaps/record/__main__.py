@@ -2,7 +2,7 @@
 
 Needs Linux with network namespaces and, from Debian: iproute2 nftables tcpdump ethtool curl vsftpd
 dnsmasq-base sip-tester tftpd-hpa tftp-hpa nmap traceroute iputils-ping libusrsctp-examples;
-from PyPI: dpkt zstandard.
+from PyPI: dpkt backports.zstd.
 """
 
 from __future__ import annotations

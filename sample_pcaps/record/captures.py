@@ -8,7 +8,7 @@ import struct
 from pathlib import Path
 from typing import NamedTuple
 
-import zstandard
+from backports import zstd
 
 _NANO_MAGIC, _MICRO_MAGIC = 0xA1B23C4D, 0xA1B2C3D4
 
@@ -35,7 +35,7 @@ def unpacked(path: Path) -> bytes:
         case ".xz":
             return lzma.decompress(data)
         case ".zst":
-            return zstandard.ZstdDecompressor().decompressobj().decompress(data)
+            return zstd.decompress(data)
     return data
 
 
