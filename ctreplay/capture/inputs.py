@@ -91,6 +91,8 @@ class InputFile:
         self.size = size
         self.compression: str | None = None
         self.is_pipe = is_pipe
+        # lends its bytes, as they are read, to whoever hashes them
+        self.sharing: Sharing | None = None
         self._hash = hashlib.sha256()
         self._digest: str | None = None
         self._ready = threading.Event()
@@ -130,6 +132,9 @@ class InputFile:
         """
         if self.is_pipe:
             return self._hash.copy().hexdigest()
+        if self.sharing is not None:
+            # the reader may not be through, and wait for us
+            self.sharing.leave()
         self._ready.wait(timeout)
         if self.stopped:
             self.stopped = False

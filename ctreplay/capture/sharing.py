@@ -72,7 +72,7 @@ class Sharing:
                 self.lent.popleft()
 
     def leave(self) -> None:
-        """Hand over what is there and nothing more; the memory must not be written to after this."""
+        """Hand over what is there and nothing more."""
         self.flush()
         if self.requests >= 0:
             os.close(self.requests)

@@ -14,6 +14,7 @@ from builders import T0, epb, idb, pcap, rows_of, shb
 
 from ctreplay.capture import hashing, open_captures, sharing
 from ctreplay.capture.inputs import InputFile
+from ctreplay.packet import Packet
 
 
 @pytest.fixture(autouse=True)
@@ -98,12 +99,27 @@ def test_what_is_not_read_is_hashed_too(tmp_path, no_thread):
         assert source.inputs[0].sha256() == expected
 
 
+@pytest.mark.parametrize("after", [0, 1, 1500])
+def test_the_digest_before_all_is_read(tmp_path, no_thread, after):
+    """As who travels to an instant in the middle asks for it; reading can go on."""
+    found = records(3000, 1500)
+    (tmp_path / "a.pcap").write_bytes(pcap(found))
+    record = Packet()
+    got = []
+    with open_captures([tmp_path / "a.pcap"]) as source:
+        for _ in range(after):
+            assert source.advance(record)
+            got.append(bytes(record.buf[record.start : record.start + record.caplen]))
+        assert source.inputs[0].sha256(60) == hashlib.sha256((tmp_path / "a.pcap").read_bytes()).hexdigest()
+        while source.advance(record):
+            got.append(bytes(record.buf[record.start : record.start + record.caplen]))
+    assert got == [frame for _, frame in found]
+
+
 @pytest.mark.parametrize("after", [0, 900, 2990])
 def test_when_the_process_dies_the_file_is_read_again(tmp_path, after):
     found = records(3000, 1500)
     (tmp_path / "a.pcap").write_bytes(pcap(found))
-    from ctreplay.packet import Packet
-
     record = Packet()
     got = []
     with open_captures([tmp_path / "a.pcap"]) as source:
