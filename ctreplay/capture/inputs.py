@@ -223,10 +223,8 @@ class CaptureFile:
         try:
             if sharing is not None:
                 stream: Stream = SharedStream(self.input.absolute_path, sharing)
-            elif apart:
-                stream = UnpackingProcess(self.input.absolute_path, self.input.compression or "")
             else:
-                stream = self.stream(threaded, hold)
+                stream = (self.unpacked_apart() if apart else None) or self.stream(threaded, hold)
         except OSError as error:
             raise CaptureError(f"cannot be read: {error.strerror}", self.path) from None
         try:
@@ -234,6 +232,13 @@ class CaptureFile:
         except BaseException:
             stream.close()
             raise
+
+    def unpacked_apart(self) -> Stream | None:
+        """The bytes of the compressed file from a process; None where there is none to be had."""
+        try:
+            return UnpackingProcess(self.input.absolute_path, self.input.compression or "")
+        except OSError:
+            return None
 
     def reader_on(self, stream: Stream, chunk: int, damage: list[Damage]) -> Reader:
         kind = PcapReader if self.format == "pcap" else PcapngReader

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import hashlib
 import lzma
 import os
 import random
 import signal
+import subprocess
 
 import pytest
 from backports import zstd
@@ -116,3 +118,16 @@ def test_closing_early_ends_the_process(tmp_path, apart):
     with open_captures([path]):
         pass
     assert started[0].process.returncode is not None
+
+
+def test_without_a_process_a_thread_unpacks(tmp_path, apart, monkeypatch):
+    def refuse(*_args, **_options):
+        raise OSError("no process to be had")
+
+    path = tmp_path / "a.pcap.zst"
+    path.write_bytes(zstd.compress(pcap(made())))
+    started = apart(True)
+    monkeypatch.setattr(subprocess, "Popen", refuse)
+    rows, damage, digest = replayed(path)
+    assert (rows, damage, started) == (made(), [], [])
+    assert digest == hashlib.sha256(path.read_bytes()).hexdigest()
