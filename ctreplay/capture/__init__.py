@@ -32,7 +32,7 @@ def open_captures(
     files, skipped = find_files(paths, stdin, captures)
     hasher = hashing.Hasher([file.input for file in files], hash_ahead)
     if hasher.sharing is not None:
-        files[0].sharing = files[0].input.sharing = hasher.sharing
+        files[0].input.sharing = hasher.sharing
     for file in files:
         one = file.input
         file.hashed = not hash_ahead

@@ -4,6 +4,7 @@ background.
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import hashlib
 import os
@@ -157,8 +158,6 @@ class CaptureFile:
         self.pipe: PipeStream | None = None
         self.front: Stream | None = None
         self.plan: Plan | None = None
-        # for the next reader in file order, once
-        self.sharing: Sharing | None = None
         # whether it is hashed in turn with the replay
         self.hashed = False
         # whether readers in file order have the file unpacked by a process
@@ -203,12 +202,11 @@ class CaptureFile:
         """
         if self.pipe is not None:
             return PipeReader(self, self.open_plain(damage, chunk, threaded, hold), damage)
-        sharing, self.sharing = self.sharing, None
         if self.plan is not None and self.plan.segments:
-            if sharing is not None:
-                sharing.leave()
+            if self.input.sharing is not None:
+                self.input.sharing.leave()
             return sorted_reader(self, damage, chunk, threaded, hold)
-        return self.open_plain(damage, chunk, threaded, hold, sharing, self.apart and threaded)
+        return self.open_plain(damage, chunk, threaded, hold, helped=True)
 
     def open_plain(
         self,
@@ -216,15 +214,14 @@ class CaptureFile:
         chunk: int,
         threaded: bool = True,
         hold: bool = True,
-        sharing: Sharing | None = None,
-        apart: bool = False,
+        helped: bool = False,
     ) -> Reader:
-        """A reader in file order at the front of the file; CaptureError when it is no capture (any more)."""
+        """A reader in file order at the front of the file; CaptureError when it is no capture (any more).
+
+        `helped` by another process, where there is one: for who reads all of it.
+        """
         try:
-            if sharing is not None:
-                stream: Stream = SharedStream(self.input.absolute_path, sharing)
-            else:
-                stream = (self.unpacked_apart() if apart else None) or self.stream(threaded, hold)
+            stream = (self.helped_stream(threaded) if helped else None) or self.stream(threaded, hold)
         except OSError as error:
             raise CaptureError(f"cannot be read: {error.strerror}", self.path) from None
         try:
@@ -233,12 +230,15 @@ class CaptureFile:
             stream.close()
             raise
 
-    def unpacked_apart(self) -> Stream | None:
-        """The bytes of the compressed file from a process; None where there is none to be had."""
-        try:
-            return UnpackingProcess(self.input.absolute_path, self.input.compression or "")
-        except OSError:
-            return None
+    def helped_stream(self, threaded: bool) -> Stream | None:
+        """The bytes shared with the process that hashes them, or from one that decompresses; None without either."""
+        sharing = self.input.sharing
+        if sharing is not None and sharing.wanted:
+            return SharedStream(self.input.absolute_path, sharing)
+        if self.apart and threaded:
+            with contextlib.suppress(OSError):
+                return UnpackingProcess(self.input.absolute_path, self.input.compression or "")
+        return None
 
     def reader_on(self, stream: Stream, chunk: int, damage: list[Damage]) -> Reader:
         kind = PcapReader if self.format == "pcap" else PcapngReader

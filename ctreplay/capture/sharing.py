@@ -38,6 +38,11 @@ class Sharing:
         self.requests = requests
         self.answers = answers
 
+    @property
+    def wanted(self) -> bool:
+        """Whether the process still waits for bytes."""
+        return self.requests >= 0
+
     def hand(self, begin: int, end: int) -> None:
         """These bytes of the memory follow in the file; they are passed on half a mebibyte at a time."""
         if begin != self.end:
@@ -48,7 +53,7 @@ class Sharing:
             self.flush()
 
     def flush(self) -> None:
-        if self.requests >= 0 and self.end > self.begin:
+        if self.wanted and self.end > self.begin:
             self.lent.append((self.begin, self.end))
             try:
                 os.write(self.requests, b"%d %d\n" % (self.begin, self.end))
@@ -74,7 +79,7 @@ class Sharing:
     def leave(self) -> None:
         """Hand over what is there and nothing more."""
         self.flush()
-        if self.requests >= 0:
+        if self.wanted:
             os.close(self.requests)
             self.requests = -1
 

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
-from pathlib import Path
 
-import ctreplay
+from ctreplay.child import serving
 
 from .streams import PIECE_IN, Broken, unpack
 
-_PROGRAM = "import sys; sys.path[:] = {path!r}; from ctreplay.capture.unpacking import serve; serve({kind!r})"
 _ROOM = 1 << 20
 
 
@@ -22,10 +19,9 @@ class UnpackingProcess:
         self.problem: str | None = None
         self.total: int | None = None
         self.raw = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        where = [str(Path(ctreplay.__file__).parent.parent), *map(str, sys.path)]
         try:
             self.process = subprocess.Popen(
-                [sys.executable, "-S", "-c", _PROGRAM.format(path=where, kind=kind)],
+                serving("ctreplay.capture.unpacking", kind),
                 stdin=self.raw,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,

@@ -20,8 +20,8 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
 
-import ctreplay
 from ctreplay import reasons
+from ctreplay.child import serving
 from ctreplay.dataset.columns import LAYOUTS, Columns, over, size
 
 if TYPE_CHECKING:
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 _BATCHES = {"transitions": 2, "connections": 2, "packets": 3}
 _ANSWER, _FREE, _FAILED = "answer", "free", "failed"
 _PLACE = "place"
-_PROGRAM = "import sys; sys.path[:] = {path!r}; from ctreplay.dataset.process import serve; serve({memory})"
 
 
 class WriterProcess:
@@ -46,9 +45,8 @@ class WriterProcess:
             os.ftruncate(memory, _length())
             self.places = _places(memory)
             self.free = {table: list(range(_BATCHES[table])) for table in LAYOUTS}
-            path = [str(Path(ctreplay.__file__).parent.parent), *map(str, sys.path)]
             self.process = subprocess.Popen(
-                [sys.executable, "-S", "-c", _PROGRAM.format(path=path, memory=memory)],
+                serving("ctreplay.dataset.process", memory),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,

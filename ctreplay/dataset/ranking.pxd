@@ -24,7 +24,7 @@ cdef class Ranking:
     cdef unsigned long long x_low
     cdef unsigned long long x_tail
 
-    @cython.locals(kind="unsigned long long", x="unsigned long long")
+    @cython.locals(kind="unsigned long long")
     cdef unsigned long long load(
         self, const unsigned char[::1] addresses, const unsigned char[::1] proto, const unsigned short[::1] dport,
         Py_ssize_t i,
@@ -48,12 +48,15 @@ cdef class Ranking:
     @cython.locals(at="unsigned long long", found=Py_ssize_t)
     cdef Py_ssize_t place(self, unsigned long long hashed) except -1
 
-    @cython.locals(i="unsigned long long", kept="unsigned long long", x="unsigned long long", at="unsigned long long")
+    @cython.locals(i="unsigned long long", kept="unsigned long long", at="unsigned long long")
     cdef grow(self)
 
     @cython.locals(i=Py_ssize_t, sum_="long long")
     cpdef Py_ssize_t used(self, unsigned int threshold) except -1
 
+
+@cython.locals(x="unsigned long long")
+cdef unsigned long long hash_of(unsigned long long high, unsigned long long low, unsigned long long tail) noexcept
 
 @cython.locals(value="unsigned long long", i=Py_ssize_t)
 cdef unsigned long long be64(const unsigned char[::1] b, Py_ssize_t o) except? 77

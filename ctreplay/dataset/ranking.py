@@ -72,9 +72,7 @@ class Ranking:
             self.x_tail = kind << 16
             if kind == _TCP or kind == _UDP or kind == _SCTP or kind == _UDPLITE:
                 self.x_tail |= dport[i]
-        x = ((self.x_low ^ self.x_tail << 32) * _K1) & _U64
-        x = ((x ^ x >> 29 ^ self.x_high) * _K2) & _U64
-        return x >> 32
+        return hash_of(self.x_high, self.x_low, self.x_tail)
 
     def estimate(self, addresses: Any, proto: Any, dport: Any, n: int) -> int:
         """First pass: 16-byte keys, protocol numbers and ports of `n` rows."""
@@ -146,9 +144,7 @@ class Ranking:
         for old, new in zip(columns, fresh, strict=True):
             new[: len(old)] = old
         for i in range(kept):
-            x = ((self.low[i] ^ self.tail[i] << 32) * _K1) & _U64
-            x = ((x ^ x >> 29 ^ self.high[i]) * _K2) & _U64
-            at = (x >> 32) & self.mask
+            at = hash_of(self.high[i], self.low[i], self.tail[i]) & self.mask
             while self.slots[at]:
                 at = (at + 1) & self.mask
             self.slots[at] = i + 1
@@ -184,6 +180,13 @@ class Ranking:
 def rankings() -> tuple[Ranking, Ranking]:
     """Of sources and of services."""
     return Ranking(False), Ranking(True)
+
+
+def hash_of(high: int, low: int, tail: int) -> int:
+    """32 bits of a key."""
+    x = ((low ^ tail << 32) * _K1) & _U64
+    x = ((x ^ x >> 29 ^ high) * _K2) & _U64
+    return x >> 32
 
 
 def be64(b: bytes | bytearray | memoryview, o: int) -> int:

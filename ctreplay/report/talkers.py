@@ -40,12 +40,16 @@ def talkers(path: Path, top: int, ranked: tuple[Ranking, Ranking] | None = None)
             for ranking in waiting:
                 if (best := ranking.best(top)) is not None:
                     found[ranking] = best
-    sources, services = (_texts(found[ranking]) for ranking in ranked)
-    first = sorted(sources, key=lambda row: (-row["entries"], row["address"]))[:top]
-    for row in first:
-        del row["proto"], row["port"]
-    order = sorted(services, key=lambda row: (-row["entries"], row["proto"], row["address"], str(row["port"] or "")))
-    return {"sources": first, "services": order[:top]}
+    sources, services = (_first(_texts(found[ranking]), top) for ranking in ranked)
+    return {
+        "sources": [{name: row[name] for name in ("address", "entries", "unreplied", "bytes")} for row in sources],
+        "services": services,
+    }
+
+
+def _first(rows: list[dict[str, Any]], top: int) -> list[dict[str, Any]]:
+    order = sorted(rows, key=lambda row: (-row["entries"], row["proto"], row["address"], str(row["port"] or "")))
+    return order[:top]
 
 
 def _parts(file: pq.ParquetFile, columns: list[str]) -> Iterator[pa.Table]:

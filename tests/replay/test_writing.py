@@ -120,8 +120,12 @@ def test_a_process_that_has_no_room(several_batches: Path, tmp_path: Path) -> No
     # of the process alone: the shared memory is a file too
     limit = (
         "from ctreplay.dataset import process\n"
-        "process._PROGRAM = 'import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000)); "
-        "import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); ' + process._PROGRAM\n"
+        "serving = process.serving\n"
+        "def limited(*arguments):\n"
+        "    *start, code = serving(*arguments)\n"
+        "    return [*start, 'import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000)); "
+        "import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); ' + code]\n"
+        "process.serving = limited\n"
         "progress = None"
     )
     code = PROGRAM.format(extra=limit)
