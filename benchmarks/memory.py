@@ -40,12 +40,14 @@ UDP_LIFE = 20_000_000_000
 # a child process of its own for each measurement: allocators keep what they once had
 HITS = """
 import json, sys, time
+from ctreplay import pages
 from ctreplay.capture import open_captures
 from ctreplay.dataset.rows import RowSink
 from ctreplay.engine import PACKETS_NOTABLE, Engine
 from ctreplay.tracker import sysctl
 from ctreplay.tracker.settings import Settings
 
+pages.for_objects()
 path, live, hits = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 engine = Engine(Settings(sysctl.defaults()), RowSink(lambda *_: None), PACKETS_NOTABLE)
 captures = open_captures([path])

@@ -1,15 +1,22 @@
-"""Other processes of a replay: Python started with what it takes to import this package, and as little else."""
+"""Processes of our own: what is common to the program and to those that it starts."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any, cast
 
 import ctreplay
 
 
+def without_numpy() -> None:
+    """Let no library import numpy: pyarrow does wherever it is, a fifth of a small replay, and nobody needs it."""
+    cast("dict[str, Any]", sys.modules).setdefault("numpy", None)
+
+
 def serving(module: str, argument: object) -> list[str]:
-    """The command line of a process that calls `serve(argument)` of `module`."""
+    """The command line of a process that calls `serve(argument)` of `module`: Python with as little as it takes."""
     path = [str(Path(ctreplay.__file__).parent.parent), *map(str, sys.path)]
-    code = f"import sys; sys.path[:] = {path!r}; from {module} import serve; serve({argument!r})"
+    start = "from ctreplay.child import without_numpy; without_numpy()"
+    code = f"import sys; sys.path[:] = {path!r}; {start}; from {module} import serve; serve({argument!r})"
     return [sys.executable, "-S", "-c", code]

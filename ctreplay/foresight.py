@@ -11,7 +11,7 @@ from ctreplay.capture.reader import Reader
 from ctreplay.packet import Packet
 from ctreplay.tracker.table import Table
 
-_LEAD = 3
+_LEAD = 5
 # so many entries stay in the processor's caches anyway
 _CACHED = 4096
 _V4_MAPPED = 0xFFFF << 32

@@ -8,6 +8,8 @@ import sys
 from collections.abc import Callable
 from functools import partial
 
+from ctreplay import pages
+from ctreplay.child import without_numpy
 from ctreplay.cli.common import EXIT_INTERRUPTED, EXIT_USAGE, Exit, complain
 from ctreplay.cli.plain import plain_replay
 
@@ -36,7 +38,9 @@ def _work(freeze: bool) -> None:
 
 
 def program() -> None:
-    """Entry point of the program: `main`, and a quick end."""
+    """Entry point of the program: `main` in a process of our own, and a quick end."""
+    pages.for_objects()
+    without_numpy()
     try:
         main(freeze=True)
     finally:

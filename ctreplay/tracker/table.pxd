@@ -1,26 +1,44 @@
 cimport cython
+from cpython.object cimport PyObject
 
 from ctreplay.packet cimport Packet
 from ctreplay.tracker.entry cimport Entry
 
+cdef extern from "Python.h":
+    ctypedef struct PyListObject:
+        PyObject** ob_item
+    PyObject* PyList_GET_ITEM(list, Py_ssize_t)
+
 cdef extern from *:
     """
-    static inline void ctreplay_fetch_bucket(PyObject *list, Py_ssize_t i) {
-        __builtin_prefetch(((PyListObject *)list)->ob_item + i);
-    }
-    /* an entry and the collector's header before it are four cache lines */
-    static inline void ctreplay_fetch_entry(PyObject *list, Py_ssize_t i) {
-        const char *entry = (const char *)((PyListObject *)list)->ob_item[i];
-        if (entry != (const char *)Py_None) {
-            __builtin_prefetch(entry, 1);
-            __builtin_prefetch(entry + 64, 1);
-            __builtin_prefetch(entry + 128, 1);
-            __builtin_prefetch(entry + 192, 1);
-        }
-    }
+    /* without the empty statement the compiler holds a function that only fetches for one without effect */
+    #define ctreplay_fetch(address) do { __builtin_prefetch(address); __asm__ volatile(""); } while (0)
     """
-    void fetch_bucket "ctreplay_fetch_bucket"(list, Py_ssize_t) noexcept
-    void fetch_entry "ctreplay_fetch_entry"(list, Py_ssize_t) noexcept
+    void fetch "ctreplay_fetch"(const void*) noexcept
+
+
+cdef inline void fetch_bucket(list buckets, Py_ssize_t i) noexcept:
+    fetch(<PyObject**>(<PyListObject*>buckets).ob_item + i)
+
+
+# borrowed references: counting one writes to memory that has not come yet
+cdef inline void fetch_entry(PyObject* e) noexcept:
+    # without the last of its cache lines
+    if e != <PyObject*>None:
+        fetch(e)
+        fetch(<char*>e + 64)
+        fetch(<char*>e + 128)
+
+
+cdef inline void fetch_first(list buckets, Py_ssize_t i) noexcept:
+    fetch_entry(PyList_GET_ITEM(buckets, i))
+
+
+cdef inline void fetch_second(list buckets, Py_ssize_t i, unsigned int hash) noexcept:
+    cdef PyObject* e = PyList_GET_ITEM(buckets, i)
+    if e != <PyObject*>None and (<Entry>e).hash != hash:
+        fetch_entry(<PyObject*>(<Entry>e).next)
+
 
 cdef unsigned int _U32
 cdef unsigned long long _U64
@@ -40,7 +58,10 @@ cdef class Table:
     cdef public unsigned int mask
     cdef public unsigned long long seed0
     cdef public unsigned long long seed1
-    cdef public unsigned int coming
+    cdef public unsigned int coming1
+    cdef public unsigned int coming2
+    cdef public unsigned int coming3
+    cdef public unsigned int coming4
 
     @cython.locals(x="unsigned long long", y="unsigned long long", sport="unsigned long long", dport="unsigned long long")
     cdef unsigned int hash_of(self, Packet p) noexcept

@@ -10,6 +10,7 @@ import secrets
 from operator import attrgetter
 
 from ctreplay.packet import Packet
+from ctreplay.pages import nones
 from ctreplay.tracker.entry import Entry
 
 _U32 = 0xFFFFFFFF
@@ -26,13 +27,13 @@ _ICMPV6 = 58
 class Table:
     """`buckets` holds the newest entry of each chain; chains run through `Entry.next`."""
 
-    __slots__ = ("buckets", "coming", "count", "mask", "seed0", "seed1")
+    __slots__ = ("buckets", "coming1", "coming2", "coming3", "coming4", "count", "mask", "seed0", "seed1")
 
     def __init__(self) -> None:
         self.buckets: list[Entry | None] = [None] * _START
         self.mask = _START - 1
         self.count = 0
-        self.coming = 0
+        self.coming1 = self.coming2 = self.coming3 = self.coming4 = 0
         self.seed0 = secrets.randbits(64)
         self.seed1 = secrets.randbits(64)
 
@@ -88,12 +89,16 @@ class Table:
         return None
 
     def foresee(self, p: Packet) -> int:
-        """Have the memory fetched that `find` touches for a packet with this tuple: its bucket now, with the next call
-        the entry. Compiled only.
+        """Have the memory fetched that `find` touches for a packet with this tuple: its bucket now, two calls later the
+        first entry there, two calls later the next one, when the first is another. Compiled only.
         """
-        fetch_entry(self.buckets, self.coming & self.mask)  # type: ignore[name-defined]  # noqa: F821 (a C macro)
-        self.coming = self.hash_of(p)
-        fetch_bucket(self.buckets, self.coming & self.mask)  # type: ignore[name-defined]  # noqa: F821
+        fetch_second(self.buckets, self.coming4 & self.mask, self.coming4)  # type: ignore[name-defined]  # noqa: F821
+        fetch_first(self.buckets, self.coming2 & self.mask)  # type: ignore[name-defined]  # noqa: F821
+        self.coming4 = self.coming3
+        self.coming3 = self.coming2
+        self.coming2 = self.coming1
+        self.coming1 = self.hash_of(p)
+        fetch_bucket(self.buckets, self.coming1 & self.mask)  # type: ignore[name-defined]  # noqa: F821
         return 0
 
     def insert(self, e: Entry) -> int:
@@ -124,7 +129,7 @@ class Table:
         """Double the number of buckets."""
         old = self.buckets
         size = len(old) * 2
-        fresh: list[Entry | None] = [None] * size
+        fresh: list[Entry | None] = nones(size)
         mask = size - 1
         for head in old:
             e = head

@@ -120,6 +120,17 @@ def test_quiet(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
+@pytest.mark.parametrize("capture", ["small", "large"])
+def test_no_numpy(tmp_path: Path, large: Path, capture: str) -> None:
+    (tmp_path / "numpy.py").write_text("raise SystemExit('numpy was imported')")
+    done = subprocess.run(
+        command(SAMPLE if capture == "small" else large, "-o", tmp_path / "x", "-q"),
+        env=environment(PYTHONPATH=f"{ROOT}:{tmp_path}"),
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
 def test_from_a_pipe(tmp_path: Path) -> None:
     data = SAMPLE.read_bytes()
     done = subprocess.run(
