@@ -1,5 +1,6 @@
 cimport cython
 
+from ctreplay cimport octets
 from ctreplay.capture.reader cimport Reader
 from ctreplay.packet cimport Packet
 from ctreplay.tracker.table cimport Table
@@ -18,8 +19,3 @@ cdef class Foresight:
 
     @cython.locals(p=Packet, kind=int, end=Py_ssize_t, version=int, o=Py_ssize_t, lead=int)
     cdef bint plain(self, Reader reader, Py_ssize_t at) except? True
-
-    cdef unsigned int be32(self, Reader reader, Py_ssize_t o) except? 77
-
-    @cython.locals(high="unsigned long long")
-    cdef unsigned long long be64(self, Reader reader, Py_ssize_t o) except? 77

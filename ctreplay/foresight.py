@@ -7,6 +7,7 @@ found here: it is a guess about plain frames, and a frame that looks different i
 
 from __future__ import annotations
 
+from ctreplay import octets
 from ctreplay.capture.reader import Reader
 from ctreplay.packet import Packet
 from ctreplay.tracker.table import Table
@@ -65,29 +66,20 @@ class Foresight:
         if version == 4 and reader.buf[o] == 0x45 and reader.buf[o + 6] & 0x3F == 0 and reader.buf[o + 7] == 0:
             p.proto = reader.buf[o + 9]
             p.src_hi = p.dst_hi = 0
-            p.src_lo = _V4_MAPPED | self.be32(reader, o + 12)
-            p.dst_lo = _V4_MAPPED | self.be32(reader, o + 16)
+            p.src_lo = _V4_MAPPED | octets.be32(reader.buf, o + 12)
+            p.dst_lo = _V4_MAPPED | octets.be32(reader.buf, o + 16)
             o += 20
         elif version == 6 and end - o >= 44:
             p.proto = reader.buf[o + 6]
-            p.src_hi = self.be64(reader, o + 8)
-            p.src_lo = self.be64(reader, o + 16)
-            p.dst_hi = self.be64(reader, o + 24)
-            p.dst_lo = self.be64(reader, o + 32)
+            p.src_hi = octets.be64(reader.buf, o + 8)
+            p.src_lo = octets.be64(reader.buf, o + 16)
+            p.dst_hi = octets.be64(reader.buf, o + 24)
+            p.dst_lo = octets.be64(reader.buf, o + 32)
             o += 40
         else:
             return False
         if p.proto != 6 and p.proto != 17:
             return False
-        p.sport = reader.buf[o] << 8 | reader.buf[o + 1]
-        p.dport = reader.buf[o + 2] << 8 | reader.buf[o + 3]
+        p.sport = octets.be16(reader.buf, o)
+        p.dport = octets.be16(reader.buf, o + 2)
         return True
-
-    def be32(self, reader: Reader, o: int) -> int:
-        """Four bytes, big endian."""
-        return reader.buf[o] << 24 | reader.buf[o + 1] << 16 | reader.buf[o + 2] << 8 | reader.buf[o + 3]
-
-    def be64(self, reader: Reader, o: int) -> int:
-        """Eight bytes, big endian."""
-        high = self.be32(reader, o)
-        return high << 32 | self.be32(reader, o + 4)

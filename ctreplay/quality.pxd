@@ -1,5 +1,6 @@
 cimport cython
 
+from ctreplay cimport octets
 from ctreplay.decode.checksum cimport Checksum
 from ctreplay.packet cimport Packet
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ctreplay import octets
 from ctreplay.decode.checksum import Checksum
 from ctreplay.packet import Packet
 
@@ -52,10 +53,11 @@ class Quality:
         ident = w.l3_len
         mark = (mark ^ ident << 48) & _U64
         if w.family == 4:
-            ident = w.buf[w.l3 + 4] << 8 | w.buf[w.l3 + 5]
-            if ident == 0 and w.proto != _TCP:
+            # identification, flags, and fragment offset
+            ident = octets.be32(w.buf, w.l3 + 4)
+            if ident >> 16 == 0 and w.proto != _TCP:
                 return 0
-            mark = (mark * _K ^ ident << 16 ^ w.buf[w.l3 + 6] ^ w.buf[w.l3 + 7] << 8) & _U64
+            mark = (mark * _K ^ ident) & _U64
         if w.frag == 0 and w.proto == _TCP:
             ident = w.seq
             mark = (mark * _K ^ ident << 24 ^ w.ack) & _U64

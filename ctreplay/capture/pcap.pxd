@@ -1,4 +1,5 @@
 cimport cython
+from ctreplay cimport octets
 from ctreplay.capture.reader cimport Reader
 
 cdef long long _NS
@@ -22,10 +23,6 @@ cdef class PcapReader(Reader):
 
     @cython.final
     cdef long long u32(self, Py_ssize_t i) except? -1
-    @cython.final
-    cdef unsigned int be32(self, Py_ssize_t i) except? 77
-    @cython.final
-    cdef unsigned int le32(self, Py_ssize_t i) except? 77
 
     @cython.locals(p=Py_ssize_t, sec=cython.longlong, fraction=cython.longlong, caplen=cython.longlong, wirelen=cython.longlong)
     cdef bint step(self) except? False

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ctreplay import octets
+
 from .errors import CaptureError, Damage
 from .reader import Reader
 
@@ -85,15 +87,7 @@ class PcapReader(Reader):
         # the one check for the four reads behind it
         if i < 0 or i + 4 > self.end:
             self.beyond(i)
-        return self.be32(i) if self.big else self.le32(i)
-
-    def be32(self, i: int) -> int:
-        """Four bytes, big endian, where the caller knows that they are in the window."""
-        return self.buf[i] << 24 | self.buf[i + 1] << 16 | self.buf[i + 2] << 8 | self.buf[i + 3]
-
-    def le32(self, i: int) -> int:
-        """Four bytes, little endian, where the caller knows that they are in the window."""
-        return self.buf[i + 3] << 24 | self.buf[i + 2] << 16 | self.buf[i + 1] << 8 | self.buf[i]
+        return octets.be32(self.buf, i) if self.big else octets.le32(self.buf, i)
 
     def step(self) -> bool:
         while True:
@@ -107,15 +101,15 @@ class PcapReader(Reader):
                 return False
             p = self.pos
             if self.big:
-                sec = self.be32(p)
-                fraction = self.be32(p + 4)
-                caplen = self.be32(p + 8)
-                wirelen = self.be32(p + 12)
+                sec = octets.be32(self.buf, p)
+                fraction = octets.be32(self.buf, p + 4)
+                caplen = octets.be32(self.buf, p + 8)
+                wirelen = octets.be32(self.buf, p + 12)
             else:
-                sec = self.le32(p)
-                fraction = self.le32(p + 4)
-                caplen = self.le32(p + 8)
-                wirelen = self.le32(p + 12)
+                sec = octets.le32(self.buf, p)
+                fraction = octets.le32(self.buf, p + 4)
+                caplen = octets.le32(self.buf, p + 8)
+                wirelen = octets.le32(self.buf, p + 12)
             if self.lengths != _LENGTHS_PLAIN and (self.lengths == _LENGTHS_SWAPPED or caplen > wirelen):
                 caplen, wirelen = wirelen, caplen
             if caplen == 0 and sec == 0 and wirelen == 0:
@@ -144,7 +138,7 @@ class PcapReader(Reader):
         p = self.peek if self.peek > self.pos else self.pos
         if self.end - p < self.header:
             return 0
-        caplen = self.be32(p + 8) if self.big else self.le32(p + 8)
+        caplen = octets.be32(self.buf, p + 8) if self.big else octets.le32(self.buf, p + 8)
         if caplen > self.limit or self.end - p < self.header + caplen:
             return 0
         self.peek = p + self.header + caplen

@@ -1,5 +1,7 @@
 cimport cython
 
+from ctreplay cimport octets
+
 cdef Py_ssize_t _COUNTERS, _FEW, _MANY, _START
 cdef unsigned long long _MASK
 cdef unsigned long long _U64, _K1, _K2
@@ -57,6 +59,3 @@ cdef class Ranking:
 
 @cython.locals(x="unsigned long long")
 cdef unsigned long long hash_of(unsigned long long high, unsigned long long low, unsigned long long tail) noexcept
-
-@cython.locals(value="unsigned long long", i=Py_ssize_t)
-cdef unsigned long long be64(const unsigned char[::1] b, Py_ssize_t o) except? 77

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from ctreplay import octets
+
 _COUNTERS = 1 << 18
 _MASK = _COUNTERS - 1
 _FEW = 64
@@ -64,8 +66,8 @@ class Ranking:
 
     def load(self, addresses: Any, proto: Any, dport: Any, i: int) -> int:
         """The key of row `i`; returns its hash."""
-        self.x_high = be64(addresses, 16 * i)
-        self.x_low = be64(addresses, 16 * i + 8)
+        self.x_high = octets.be64(addresses, 16 * i)
+        self.x_low = octets.be64(addresses, 16 * i + 8)
         self.x_tail = 0
         if self.services:
             kind = proto[i]
@@ -188,10 +190,3 @@ def hash_of(high: int, low: int, tail: int) -> int:
     x = ((x ^ x >> 29 ^ high) * _K2) & _U64
     return x >> 32
 
-
-def be64(b: bytes | bytearray | memoryview, o: int) -> int:
-    """Eight bytes at `o`, big endian."""
-    value = 0
-    for i in range(o, o + 8):
-        value = value << 8 | b[i]
-    return value

@@ -1,5 +1,6 @@
 cimport cython
 
+from ctreplay cimport octets
 from ctreplay.packet cimport Packet
 
 cdef unsigned int _U32
@@ -15,13 +16,12 @@ cdef class Checksum:
     cpdef bint transport(self, Packet pkt, int proto, int size) except? True
     cpdef bint partial(self, Packet pkt, int proto, int field) except? True
 
-    @cython.locals(b="const unsigned char[::1]", o=int, i=int, byte=int, crc="unsigned int", wanted="unsigned int")
+    @cython.locals(b="const unsigned char[::1]", o=int, i=int, byte=int, crc="unsigned int")
     cpdef bint sctp(self, Packet pkt) except? True
 
 
 @cython.locals(total="unsigned long long", end=int, last="unsigned int")
 cdef unsigned long long ones(Packet pkt, int o, int size) except? 77
-cdef unsigned int be32(Packet pkt, int o) except? 77
 cdef int fold(unsigned long long total) noexcept
 cdef unsigned long long words(unsigned long long value) noexcept
 cdef unsigned long long pseudo(Packet pkt) noexcept

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ctreplay import octets
 from ctreplay.packet import Packet
 
 _U32 = 0xFFFFFFFF
@@ -37,7 +38,7 @@ class Checksum:
 
     def partial(self, pkt: Packet, proto: int, field: int) -> bool:
         """Whether the checksum field at `field` holds only the pseudo-header's sum, as offload leaves it."""
-        return fold(pseudo(pkt) + proto + pkt.l4_len) == (pkt.buf[field] << 8 | pkt.buf[field + 1])
+        return fold(pseudo(pkt) + proto + pkt.l4_len) == octets.be16(pkt.buf, field)
 
     def sctp(self, pkt: Packet) -> bool:
         """Whether the CRC32c in the SCTP header (little endian, zeroed for the sum) is right."""
@@ -48,8 +49,7 @@ class Checksum:
             byte = 0 if 8 <= i < 12 else b[o + i]
             crc = self.crc_table[(crc ^ byte) & 255] ^ crc >> 8
         crc ^= _U32
-        wanted = b[o + 8] | b[o + 9] << 8 | b[o + 10] << 16 | b[o + 11] << 24
-        return crc == wanted
+        return crc == octets.le32(b, o + 8)
 
 
 def ones(pkt: Packet, o: int, size: int) -> int:
@@ -60,7 +60,7 @@ def ones(pkt: Packet, o: int, size: int) -> int:
     total = 0
     end = o + size
     while end - o >= 4:
-        total += be32(pkt, o)
+        total += octets.be32(pkt.buf, o)
         o += 4
     if end > o:
         last = pkt.buf[o]
@@ -68,11 +68,6 @@ def ones(pkt: Packet, o: int, size: int) -> int:
         last = last << 8 | (pkt.buf[o + 2] if end - o == 3 else 0)
         total += last << 8
     return total
-
-
-def be32(pkt: Packet, o: int) -> int:
-    """Four bytes at `o`, big endian."""
-    return pkt.buf[o] << 24 | pkt.buf[o + 1] << 16 | pkt.buf[o + 2] << 8 | pkt.buf[o + 3]
 
 
 def fold(total: int) -> int:

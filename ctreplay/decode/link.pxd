@@ -1,5 +1,6 @@
 cimport cython
 
+from ctreplay cimport octets
 from ctreplay.packet cimport Packet
 
 cdef int _FRAME_SHORT

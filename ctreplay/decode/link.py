@@ -6,7 +6,7 @@ Cisco HDLC, NFLOG. Anything else goes through `ctreplay.decode.rare`.
 
 from __future__ import annotations
 
-from ctreplay import reasons
+from ctreplay import octets, reasons
 from ctreplay.decode import rare
 from ctreplay.packet import Packet
 
@@ -30,18 +30,18 @@ class Link:
         if kind == 1:
             if cap < 14:
                 return _FRAME_SHORT
-            return self.ethertype(pkt, pkt.buf[o + 12] << 8 | pkt.buf[o + 13], o + 14)
+            return self.ethertype(pkt, octets.be16(pkt.buf, o + 12), o + 14)
         if kind == 101 or kind == 228 or kind == 229 or kind == 12 or kind == 14:
             pkt.l3 = o
             return 0 if cap else _FRAME_SHORT
         if kind == 113:
             if cap < 16:
                 return _FRAME_SHORT
-            return self.ethertype(pkt, pkt.buf[o + 14] << 8 | pkt.buf[o + 15], o + 16)
+            return self.ethertype(pkt, octets.be16(pkt.buf, o + 14), o + 16)
         if kind == 276:
             if cap < 20:
                 return _FRAME_SHORT
-            return self.ethertype(pkt, pkt.buf[o] << 8 | pkt.buf[o + 1], o + 20)
+            return self.ethertype(pkt, octets.be16(pkt.buf, o), o + 20)
         if kind == 0 or kind == 108:
             return self.null(pkt)
         if kind == 9 or kind == 50:
@@ -49,7 +49,7 @@ class Link:
         if kind == 104:
             if cap < 4:
                 return _FRAME_SHORT
-            return self.ethertype(pkt, pkt.buf[o + 2] << 8 | pkt.buf[o + 3], o + 4)
+            return self.ethertype(pkt, octets.be16(pkt.buf, o + 2), o + 4)
         if kind == 239:
             return self.nflog(pkt)
         return rare.find(pkt, kind)
@@ -62,7 +62,7 @@ class Link:
             depth += 1
             if end - o < 4 or depth > _MAX_NESTING:
                 return _FRAME_SHORT
-            kind = pkt.buf[o + 2] << 8 | pkt.buf[o + 3]
+            kind = octets.be16(pkt.buf, o + 2)
             o += 4
         if kind == 0x0800 or kind == 0x86DD:
             pkt.l3 = o
@@ -95,7 +95,7 @@ class Link:
             kind = b[o]
             o += 1
         else:
-            kind = b[o] << 8 | b[o + 1]
+            kind = octets.be16(b, o)
             o += 2
         if kind == 0x21 or kind == 0x57:
             pkt.l3 = o

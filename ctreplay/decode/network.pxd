@@ -1,5 +1,6 @@
 cimport cython
 
+from ctreplay cimport octets
 from ctreplay.packet cimport Packet
 
 cdef int _OK
@@ -52,10 +53,3 @@ cdef class Network:
 
     @cython.locals(o=int, cap=int, proto=int)
     cpdef int transport(self, Packet pkt) except -1
-
-
-cdef int be16(Packet pkt, Py_ssize_t o) except? 77
-cdef unsigned int be32(Packet pkt, Py_ssize_t o) except? 77
-
-@cython.locals(high="unsigned long long")
-cdef unsigned long long be64(Packet pkt, Py_ssize_t o) except? 77

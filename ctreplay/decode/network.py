@@ -6,7 +6,7 @@ if the packet arrived padded. Every read is behind one length check for its head
 
 from __future__ import annotations
 
-from ctreplay import reasons
+from ctreplay import octets, reasons
 from ctreplay.packet import Packet
 
 _OK = 0
@@ -81,7 +81,7 @@ class Network:
         ihl = (pkt.buf[o] & 15) << 2
         if ihl < 20 or left < ihl:
             return _IP_HEADER
-        total = be16(pkt, o + 2)
+        total = octets.be16(pkt.buf, o + 2)
         pkt.proto = pkt.buf[o + 9]
         if total == 0 and pkt.proto == _TCP:
             # segmentation offload leaves the length to the network card: take what was on the wire
@@ -92,20 +92,20 @@ class Network:
         pkt.hop_limit = pkt.buf[o + 8]
         pkt.src_hi = 0
         pkt.dst_hi = 0
-        pkt.src_lo = _V4_MAPPED | be32(pkt, o + 12)
-        pkt.dst_lo = _V4_MAPPED | be32(pkt, o + 16)
+        pkt.src_lo = _V4_MAPPED | octets.be32(pkt.buf, o + 12)
+        pkt.dst_lo = _V4_MAPPED | octets.be32(pkt.buf, o + 16)
         pkt.l3_len = total
         pkt.cut = 1 if left < total else 0
         pkt.l4 = o + ihl
         pkt.l4_len = total - ihl
         pkt.l4_cap = (left if left < total else total) - ihl
         pkt.l4_fault = 0
-        fragment = be16(pkt, o + 6)
+        fragment = octets.be16(pkt.buf, o + 6)
         if fragment & 0x3FFF:
             pkt.frag = 1
             pkt.frag_off = (fragment & 0x1FFF) << 3
             pkt.frag_more = fragment >> 13 & 1
-            pkt.frag_id = be16(pkt, o + 4)
+            pkt.frag_id = octets.be16(pkt.buf, o + 4)
         else:
             pkt.frag = 0
         return _OK
@@ -115,7 +115,7 @@ class Network:
         o = pkt.l3
         if left < 40:
             return _IP_HEADER
-        payload = be16(pkt, o + 4)
+        payload = octets.be16(pkt.buf, o + 4)
         nxt = pkt.buf[o + 6]
         if payload == 0 and (nxt == _TCP or nxt == _UDP):
             payload = pkt.wirelen - (o - pkt.start) - 40
@@ -123,10 +123,10 @@ class Network:
                 payload = 0
         pkt.family = 6
         pkt.hop_limit = pkt.buf[o + 7]
-        pkt.src_hi = be64(pkt, o + 8)
-        pkt.src_lo = be64(pkt, o + 16)
-        pkt.dst_hi = be64(pkt, o + 24)
-        pkt.dst_lo = be64(pkt, o + 32)
+        pkt.src_hi = octets.be64(pkt.buf, o + 8)
+        pkt.src_lo = octets.be64(pkt.buf, o + 16)
+        pkt.dst_hi = octets.be64(pkt.buf, o + 24)
+        pkt.dst_lo = octets.be64(pkt.buf, o + 32)
         # dropped on receipt (ip6_rcv): multicast sources, and groups of scope 0 and 1 (RFC 4291 section 2.7)
         if pkt.src_hi >> 56 == 0xFF or (pkt.dst_hi >> 56 == 0xFF and (pkt.dst_hi >> 48 & 0xF) < 2):
             return _IPV6_ADDRESS
@@ -148,13 +148,13 @@ class Network:
                 if end - o < 4:
                     pkt.l4_fault = _L4_NOT_FOUND
                     break
-                word = be16(pkt, o + 2)
+                word = octets.be16(pkt.buf, o + 2)
                 if pkt.frag == 0 and end - o >= 8:
                     pkt.frag = 1
                     pkt.frag_pos = o
                     pkt.frag_off = word & 0xFFF8
                     pkt.frag_more = word & 1
-                    pkt.frag_id = be32(pkt, o + 4)
+                    pkt.frag_id = octets.be32(pkt.buf, o + 4)
                 if word & 0xFFF8:
                     pkt.l4_fault = _L4_NOT_FOUND
                     break
@@ -236,13 +236,13 @@ class Network:
         inner.l3_len = end - o
         inner.l4_fault = _L4_NOT_FOUND
         if outer.family == 4:
-            if end - o < 20 or (be16(inner, o + 6)) & 0x1FFF:
+            if end - o < 20 or octets.be16(inner.buf, o + 6) & 0x1FFF:
                 return _OK
             inner.proto = inner.buf[o + 9]
             inner.src_hi = 0
             inner.dst_hi = 0
-            inner.src_lo = _V4_MAPPED | be32(inner, o + 12)
-            inner.dst_lo = _V4_MAPPED | be32(inner, o + 16)
+            inner.src_lo = _V4_MAPPED | octets.be32(inner.buf, o + 12)
+            inner.dst_lo = _V4_MAPPED | octets.be32(inner.buf, o + 16)
             inner.l4 = o + ((inner.buf[o] & 15) << 2)
             if inner.l4 > end:
                 return _OK
@@ -251,10 +251,10 @@ class Network:
         else:
             if end - o < 40:
                 return _OK
-            inner.src_hi = be64(inner, o + 8)
-            inner.src_lo = be64(inner, o + 16)
-            inner.dst_hi = be64(inner, o + 24)
-            inner.dst_lo = be64(inner, o + 32)
+            inner.src_hi = octets.be64(inner.buf, o + 8)
+            inner.src_lo = octets.be64(inner.buf, o + 16)
+            inner.dst_hi = octets.be64(inner.buf, o + 24)
+            inner.dst_lo = octets.be64(inner.buf, o + 32)
             self.chain(inner, inner.buf[o + 6], o + 40, end)
         return self.transport(inner)
 
@@ -271,46 +271,31 @@ class Network:
         proto = pkt.proto
         if proto == _TCP:
             if cap >= 20:
-                pkt.sport = be16(pkt, o)
-                pkt.dport = be16(pkt, o + 2)
-                pkt.seq = be32(pkt, o + 4)
-                pkt.ack = be32(pkt, o + 8)
+                pkt.sport = octets.be16(pkt.buf, o)
+                pkt.dport = octets.be16(pkt.buf, o + 2)
+                pkt.seq = octets.be32(pkt.buf, o + 4)
+                pkt.ack = octets.be32(pkt.buf, o + 8)
                 pkt.doff = (pkt.buf[o + 12] >> 4) << 2
                 pkt.flags = pkt.buf[o + 13]
-                pkt.window = be16(pkt, o + 14)
+                pkt.window = octets.be16(pkt.buf, o + 14)
                 return _OK
             pkt.doff = 0
         if proto == _TCP or proto == _UDP or proto == _SCTP or proto == _UDPLITE:
             if cap < 4:
                 pkt.tuple_fault = _TUPLE_MISSING
             else:
-                pkt.sport = be16(pkt, o)
-                pkt.dport = be16(pkt, o + 2)
+                pkt.sport = octets.be16(pkt.buf, o)
+                pkt.dport = octets.be16(pkt.buf, o + 2)
         elif proto == _ICMP or proto == _ICMPV6:
             if cap < 8:
                 pkt.tuple_fault = _TUPLE_MISSING
             else:
-                pkt.sport = be16(pkt, o + 4)
-                pkt.dport = be16(pkt, o)
+                pkt.sport = octets.be16(pkt.buf, o + 4)
+                pkt.dport = octets.be16(pkt.buf, o)
         elif proto == _GRE and cap >= 4 and pkt.buf[o + 1] & 7 == 1 and cap >= 8:
-            if (be16(pkt, o + 2)) == _GRE_PPP:
-                pkt.dport = be16(pkt, o + 6)
+            if octets.be16(pkt.buf, o + 2) == _GRE_PPP:
+                pkt.dport = octets.be16(pkt.buf, o + 6)
             else:
                 pkt.tuple_fault = _GRE_NOT_PPP
         return _OK
 
-
-def be16(pkt: Packet, o: int) -> int:
-    """Two bytes at `o`, big endian."""
-    return pkt.buf[o] << 8 | pkt.buf[o + 1]
-
-
-def be32(pkt: Packet, o: int) -> int:
-    """Four bytes at `o`, big endian: one expression, which compilers turn into one load."""
-    return pkt.buf[o] << 24 | pkt.buf[o + 1] << 16 | pkt.buf[o + 2] << 8 | pkt.buf[o + 3]
-
-
-def be64(pkt: Packet, o: int) -> int:
-    """Eight bytes at `o`, big endian."""
-    high = be32(pkt, o)
-    return high << 32 | be32(pkt, o + 4)

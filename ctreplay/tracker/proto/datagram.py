@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ctreplay import reasons
+from ctreplay import octets, reasons
 from ctreplay.decode.checksum import Checksum
 from ctreplay.packet import Packet
 from ctreplay.tracker.entry import Entry
@@ -54,7 +54,7 @@ class Datagram:
             p.reason = _R_UDP_SHORT
             return _INVALID
         o = p.l4
-        length = p.buf[o + 4] << 8 | p.buf[o + 5]
+        length = octets.be16(p.buf, o + 4)
         if length < 8 or length > p.l4_len:
             p.reason = _R_UDP_LENGTH
             return _INVALID
@@ -78,7 +78,7 @@ class Datagram:
             p.reason = _R_LITE_SHORT
             return _INVALID
         o = p.l4
-        coverage = p.buf[o + 4] << 8 | p.buf[o + 5]
+        coverage = octets.be16(p.buf, o + 4)
         if coverage == 0:
             coverage = p.l4_len
         if coverage < 8 or coverage > p.l4_len:

@@ -1,5 +1,6 @@
 cimport cython
 
+from ctreplay cimport octets
 from ctreplay.decode.checksum cimport Checksum
 from ctreplay.packet cimport Packet
 from ctreplay.tracker.entry cimport Entry
@@ -41,6 +42,3 @@ cdef class Sctp:
         known="unsigned int", mark=int, both=int, other_mark=int,
     )
     cdef int chunks(self, Entry e, Packet p, unsigned int tag) except -1
-
-
-cdef unsigned int be32(const unsigned char[::1] b, int o) except? 77

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ctreplay import reasons
+from ctreplay import octets, reasons
 from ctreplay.decode.checksum import Checksum
 from ctreplay.packet import Packet
 from ctreplay.tracker.entry import Entry
@@ -91,7 +91,7 @@ class Sctp:
         alone = False
         while end - o >= 4:
             kind = b[o]
-            size = b[o + 2] << 8 | b[o + 3]
+            size = octets.be16(b, o + 2)
             if size == 0:
                 return _R_CHUNKS
             if kind < 16:
@@ -120,14 +120,14 @@ class Sctp:
         e.last_flags = 0
         while end - o >= 4:
             kind = b[o]
-            size = b[o + 2] << 8 | b[o + 3]
+            size = octets.be16(b, o + 2)
             new = self.table[kind * 9] if kind < 16 else 0
             if new == 0 or new == _TABLE_INVALID:
                 return _R_NOT_OPENING
             if kind == _INIT:
                 if tag != 0 or end - o < 20:
                     return _R_VTAG
-                e.end1 = be32(b, o + 4)
+                e.end1 = octets.be32(b, o + 4)
             elif kind == _HEARTBEAT:
                 e.end0 = tag
             elif kind == _SHUTDOWN_ACK:
@@ -145,7 +145,7 @@ class Sctp:
         if fault:
             return self.invalid(p, fault)
         b = p.buf
-        tag = be32(b, p.l4 + 4)
+        tag = octets.be32(b, p.l4 + 4)
         direction = p.direction
         if e.in_table == 0:
             fault = self.opening(e, p, tag)
@@ -169,7 +169,7 @@ class Sctp:
         while end - o >= 4:
             kind = b[o]
             chunk_flags = b[o + 1]
-            size = b[o + 2] << 8 | b[o + 3]
+            size = octets.be16(b, o + 2)
             at = o
             o += (size + 3) & ~3
             old = e.state
@@ -214,7 +214,7 @@ class Sctp:
             if kind == _INIT:
                 if end - at < 20:
                     return self.invalid(p, _R_CHUNKS)
-                announced = be32(b, at + 4)
+                announced = octets.be32(b, at + 4)
                 if old == 0 or self.vtag(e, other) != announced:
                     mark = _INIT_SEEN1 if direction else _INIT_SEEN0
                     both = _INIT_SEEN0 | _INIT_SEEN1
@@ -227,7 +227,7 @@ class Sctp:
             elif kind == _INIT_ACK:
                 if end - at < 20:
                     return self.invalid(p, _R_CHUNKS)
-                announced = be32(b, at + 4)
+                announced = octets.be32(b, at + 4)
                 known = self.vtag(e, other)
                 both = _INIT_SEEN0 | _INIT_SEEN1
                 other_mark = _INIT_SEEN0 if direction else _INIT_SEEN1
@@ -250,7 +250,3 @@ class Sctp:
         p.account = True
         return _ACCEPT
 
-
-def be32(b: bytes | bytearray | memoryview, o: int) -> int:
-    """Four bytes at `o`, big endian."""
-    return b[o] << 24 | b[o + 1] << 16 | b[o + 2] << 8 | b[o + 3]

@@ -1,5 +1,6 @@
 cimport cython
 
+from ctreplay cimport octets
 from ctreplay.decode.checksum cimport Checksum
 from ctreplay.packet cimport Packet
 from ctreplay.tracker.entry cimport Entry
@@ -9,6 +10,7 @@ cdef unsigned int _U32
 cdef unsigned int _HALF
 cdef unsigned int _MIN_ACK_WINDOW
 cdef int _MAX_SCALE
+cdef unsigned int _ONLY_TIMESTAMPS
 cdef long long _SECOND_120
 cdef int _ACCEPT, _INVALID, _REPEAT, _WINDOW_IGNORE
 cdef int _FIN, _SYN, _RST, _ACK
@@ -97,4 +99,3 @@ cdef class Tcp:
 
 cdef bint before(unsigned int a, unsigned int b) noexcept
 cdef bint after(unsigned int a, unsigned int b) noexcept
-cdef unsigned int be32(const unsigned char[::1] b, int o) except? 77

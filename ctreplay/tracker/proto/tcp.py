@@ -7,7 +7,7 @@ packet and serves two ends: telling duplicates, and understanding the answer to 
 
 from __future__ import annotations
 
-from ctreplay import reasons
+from ctreplay import octets, reasons
 from ctreplay.decode.checksum import Checksum
 from ctreplay.packet import Packet
 from ctreplay.tracker.entry import Entry
@@ -18,6 +18,8 @@ _U32 = 0xFFFFFFFF
 _HALF = 0x80000000
 _MIN_ACK_WINDOW = 66000
 _MAX_SCALE = 14
+# two NOP, then the option's kind and length (RFC 7323 appendix A)
+_ONLY_TIMESTAMPS = 0x0101080A
 _SECOND_120 = 120_000_000_000
 
 _ACCEPT = 0
@@ -507,7 +509,7 @@ class Tcp:
         """The highest right edge of the SACK blocks, or `ack` when none lies beyond it."""
         o = p.l4 + 20
         left = p.doff - 20
-        if left == 12 and p.buf[o] == 1 and p.buf[o + 1] == 1 and p.buf[o + 2] == 8 and p.buf[o + 3] == 10:
+        if left == 12 and octets.be32(p.buf, o) == _ONLY_TIMESTAMPS:
             return ack
         return self.sack_option(p.buf, o, left, ack)
 
@@ -528,7 +530,7 @@ class Tcp:
                 return edge
             if kind == 5 and size >= 10 and (size - 2) & 7 == 0:
                 for i in range(o + 2, o + size, 8):
-                    right = be32(b, i + 4)
+                    right = octets.be32(b, i + 4)
                     if after(right, edge):
                         edge = right
                 return edge
@@ -595,7 +597,3 @@ def after(a: int, b: int) -> bool:
     """Sequence number `a` lies after `b` (modulo 2^32)."""
     return ((b - a) & _U32) >= _HALF
 
-
-def be32(b: bytes | bytearray | memoryview, o: int) -> int:
-    """Four bytes at `o`, big endian."""
-    return b[o] << 24 | b[o + 1] << 16 | b[o + 2] << 8 | b[o + 3]

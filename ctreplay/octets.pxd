@@ -1,0 +1,33 @@
+# C only: modules that cimport it call these instead of the functions of the .py, which read through Python objects.
+# Compilers make one load of bytes that are read from one address, and four of bytes that are indexed one by one.
+cdef extern from *:
+    """
+    #include <assert.h>
+    #include <stdint.h>
+
+    static inline const unsigned char *ctreplay_octets(const char *data, Py_ssize_t size, Py_ssize_t at, int count) {
+        assert(at >= 0 && at + count <= size);
+        (void)size;
+        (void)count;
+        return (const unsigned char *)data + at;
+    }
+    static inline int ctreplay_be16(const unsigned char *b) { return b[0] << 8 | b[1]; }
+    static inline uint32_t ctreplay_be32(const unsigned char *b) {
+        return (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3];
+    }
+    static inline uint32_t ctreplay_le32(const unsigned char *b) {
+        return (uint32_t)b[3] << 24 | (uint32_t)b[2] << 16 | (uint32_t)b[1] << 8 | b[0];
+    }
+    static inline uint64_t ctreplay_be64(const unsigned char *b) {
+        return (uint64_t)ctreplay_be32(b) << 32 | ctreplay_be32(b + 4);
+    }
+    /* macros, because a view handed to a function would be counted */
+    #define ctreplay_octets_be16(view, at) ctreplay_be16(ctreplay_octets((view).data, (view).shape[0], at, 2))
+    #define ctreplay_octets_be32(view, at) ctreplay_be32(ctreplay_octets((view).data, (view).shape[0], at, 4))
+    #define ctreplay_octets_le32(view, at) ctreplay_le32(ctreplay_octets((view).data, (view).shape[0], at, 4))
+    #define ctreplay_octets_be64(view, at) ctreplay_be64(ctreplay_octets((view).data, (view).shape[0], at, 8))
+    """
+    int be16 "ctreplay_octets_be16"(const unsigned char[::1] b, Py_ssize_t at) noexcept
+    unsigned int be32 "ctreplay_octets_be32"(const unsigned char[::1] b, Py_ssize_t at) noexcept
+    unsigned int le32 "ctreplay_octets_le32"(const unsigned char[::1] b, Py_ssize_t at) noexcept
+    unsigned long long be64 "ctreplay_octets_be64"(const unsigned char[::1] b, Py_ssize_t at) noexcept

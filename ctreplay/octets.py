@@ -1,0 +1,28 @@
+"""Integers in the bytes of a capture; `octets.pxd` is the compiled form of the same functions.
+
+The caller knows that the bytes are there: compiled, only a build with CTREPLAY_CHECKED=1 looks.
+"""
+
+from __future__ import annotations
+
+Octets = bytes | bytearray | memoryview
+
+
+def be16(b: Octets, at: int) -> int:
+    """Two bytes at `at`, big endian."""
+    return b[at] << 8 | b[at + 1]
+
+
+def be32(b: Octets, at: int) -> int:
+    """Four bytes at `at`, big endian."""
+    return b[at] << 24 | b[at + 1] << 16 | b[at + 2] << 8 | b[at + 3]
+
+
+def be64(b: Octets, at: int) -> int:
+    """Eight bytes at `at`, big endian."""
+    return be32(b, at) << 32 | be32(b, at + 4)
+
+
+def le32(b: Octets, at: int) -> int:
+    """Four bytes at `at`, little endian."""
+    return b[at] | b[at + 1] << 8 | b[at + 2] << 16 | b[at + 3] << 24
