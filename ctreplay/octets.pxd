@@ -5,8 +5,8 @@ cdef extern from *:
     #include <assert.h>
     #include <stdint.h>
 
-    static inline const unsigned char *ctreplay_octets(const char *data, Py_ssize_t size, Py_ssize_t at, int count) {
-        assert(at >= 0 && at + count <= size);
+    static inline const unsigned char *ctreplay_octets(const char *data, Py_ssize_t size, Py_ssize_t at, Py_ssize_t count) {
+        assert(at >= 0 && count >= 0 && at + count <= size);
         (void)size;
         (void)count;
         return (const unsigned char *)data + at;
@@ -21,13 +21,19 @@ cdef extern from *:
     static inline uint64_t ctreplay_be64(const unsigned char *b) {
         return (uint64_t)ctreplay_be32(b) << 32 | ctreplay_be32(b + 4);
     }
+    static inline PyObject *ctreplay_copy(const unsigned char *b, Py_ssize_t count) {
+        return PyBytes_FromStringAndSize((const char *)b, count);
+    }
     /* macros, because a view handed to a function would be counted */
     #define ctreplay_octets_be16(view, at) ctreplay_be16(ctreplay_octets((view).data, (view).shape[0], at, 2))
     #define ctreplay_octets_be32(view, at) ctreplay_be32(ctreplay_octets((view).data, (view).shape[0], at, 4))
     #define ctreplay_octets_le32(view, at) ctreplay_le32(ctreplay_octets((view).data, (view).shape[0], at, 4))
     #define ctreplay_octets_be64(view, at) ctreplay_be64(ctreplay_octets((view).data, (view).shape[0], at, 8))
+    #define ctreplay_octets_copy(view, begin, end) \
+        ctreplay_copy(ctreplay_octets((view).data, (view).shape[0], begin, (end) - (begin)), (end) - (begin))
     """
     int be16 "ctreplay_octets_be16"(const unsigned char[::1] b, Py_ssize_t at) noexcept
     unsigned int be32 "ctreplay_octets_be32"(const unsigned char[::1] b, Py_ssize_t at) noexcept
     unsigned int le32 "ctreplay_octets_le32"(const unsigned char[::1] b, Py_ssize_t at) noexcept
+    bytes copy "ctreplay_octets_copy"(const unsigned char[::1] b, Py_ssize_t begin, Py_ssize_t end)
     unsigned long long be64 "ctreplay_octets_be64"(const unsigned char[::1] b, Py_ssize_t at) noexcept

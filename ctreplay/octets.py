@@ -1,4 +1,4 @@
-"""Integers in the bytes of a capture; `octets.pxd` is the compiled form of the same functions.
+"""Integers and strings in the bytes of a capture; `octets.pxd` is the compiled form of the same functions.
 
 The caller knows that the bytes are there: compiled, only a build with CTREPLAY_CHECKED=1 looks.
 """
@@ -26,3 +26,8 @@ def be64(b: Octets, at: int) -> int:
 def le32(b: Octets, at: int) -> int:
     """Four bytes at `at`, little endian."""
     return b[at] | b[at + 1] << 8 | b[at + 2] << 16 | b[at + 3] << 24
+
+
+def copy(b: Octets, begin: int, end: int) -> bytes:
+    """The bytes from `begin` to before `end`."""
+    return bytes(b[begin:end])

@@ -1,5 +1,6 @@
 cimport cython
 
+from ctreplay cimport octets
 from ctreplay.packet cimport Packet
 from ctreplay.tracker.settings cimport Settings
 

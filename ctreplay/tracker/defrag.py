@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
-from ctreplay import reasons
+from ctreplay import octets, reasons
 from ctreplay.packet import Packet
 from ctreplay.tracker.settings import Settings
 
@@ -178,10 +178,10 @@ class Defrag:
         if verdict:
             self.kill(key, queue)
             return OVERLAP
-        self.keep(queue, offset, bytes(p.buf[p.l4 : p.l4 + size]), p.cut)
+        self.keep(queue, offset, octets.copy(p.buf, p.l4, p.l4 + size), p.cut)
         if offset == 0:
             queue.first = True
-            queue.header = bytes(p.buf[p.l3 : p.l4])
+            queue.header = octets.copy(p.buf, p.l3, p.l4)
         if not (queue.first and queue.last_seen and queue.meat == queue.length):
             return ABSORBED
         self.kill(key, queue)
@@ -231,7 +231,7 @@ class Defrag:
         if verdict:
             self.kill(key, queue)
             return OVERLAP
-        self.keep(queue, offset, bytes(p.buf[data_at : data_at + size]), p.cut)
+        self.keep(queue, offset, octets.copy(p.buf, data_at, data_at + size), p.cut)
         if offset == 0:
             queue.first = True
             queue.header = self.unfragmentable(p)
@@ -264,7 +264,7 @@ class Defrag:
 
     def unfragmentable(self, p: Packet) -> bytes:
         """The headers before the fragment header, with its next-header value put where it stood."""
-        header = bytearray(p.buf[p.l3 : p.frag_pos])
+        header = bytearray(octets.copy(p.buf, p.l3, p.frag_pos))
         nxt = p.buf[p.frag_pos]
         kind, pointer, o = header[6], 6, 40
         while kind != 44 and o + 2 <= len(header):
