@@ -1,6 +1,6 @@
 cimport cython
 
-from ctreplay cimport octets
+cimport ctreplay.octets as octets
 from ctreplay.capture.reader cimport Reader
 from ctreplay.packet cimport Packet
 from ctreplay.tracker.table cimport Table

@@ -1,4 +1,5 @@
-# C only: modules that cimport it call these instead of the functions of the .py, which read through Python objects.
+# C only: modules that cimport it (by its whole name: only so its changes are noticed) call these instead of the
+# functions of the .py, which read through Python objects.
 # Compilers make one load of bytes that are read from one address, and four of bytes that are indexed one by one.
 cdef extern from *:
     """

@@ -26,9 +26,8 @@ def sources(source: Path) -> frozenset[Path]:
         if pxd in found or not pxd.exists():
             continue
         found.add(pxd)
-        for name, what in re.findall(r"^from (ctreplay[\w.]*) cimport (\w+)", pxd.read_text(), re.MULTILINE):
-            place = ROOT.joinpath(*name.split("."))
-            waiting += [place.with_suffix(".pxd"), place / f"{what}.pxd"]
+        for name in re.findall(r"^(?:from|cimport) (ctreplay[\w.]*)", pxd.read_text(), re.MULTILINE):
+            waiting.append(ROOT.joinpath(*name.split(".")).with_suffix(".pxd"))
     return frozenset({source, *found})
 
 

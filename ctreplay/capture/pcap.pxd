@@ -1,5 +1,5 @@
 cimport cython
-from ctreplay cimport octets
+cimport ctreplay.octets as octets
 from ctreplay.capture.reader cimport Reader
 
 cdef long long _NS

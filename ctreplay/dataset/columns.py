@@ -1,6 +1,7 @@
 """Where the rows of the streamed tables lie until they are written: a buffer per column, in fresh or shared memory.
 
-A batch is a dictionary of column name → buffer of C values (`array` type codes; addresses are 16 bytes each).
+A batch is a dictionary of column name → buffer of C values (`array` type codes; addresses are 16 bytes each). A count
+before the code stands for so many columns behind each other in one buffer.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ import mmap
 from collections.abc import Callable
 from struct import calcsize
 from typing import Any
+
+from ctreplay.dataset.schema import TABLES
 
 Columns = dict[str, Any]
 # called with a table for the columns of its next batch
@@ -44,16 +47,18 @@ _PACKET = {
     "H": ("capture", "sport", "dport", "window"),
     "b": ("direction", "ctstate", "state", "refreshed", "bounds"),
 }  # fmt: skip
+_OCCUPANCY: dict[str, tuple[str, ...]] = {f"{len(TABLES['occupancy'])}q": ("cells",)}
 
 # table → (rows of a batch, which is a row group of the file, whose description stays in memory; type code → columns)
 LAYOUTS: dict[str, tuple[int, dict[str, tuple[str, ...]]]] = {
     "transitions": (65536, _TRANSITIONS),
     "connections": (65536, _CONNECTIONS),
     "packets": (131072, _PACKET),
+    "occupancy": (8192, _OCCUPANCY),
 }
 
 # all tables that are written batch by batch; those without a layout come as rows of objects
-STREAMED = (*LAYOUTS, "expectations", "expectation_events", "occupancy")
+STREAMED = (*LAYOUTS, "expectations", "expectation_events")
 
 
 def size(table: str) -> int:
@@ -75,7 +80,7 @@ def over(table: str, memory: Any) -> Columns:
     for code, names in layout.items():
         for name in names:
             column = view[at : at + calcsize(code) * rows]
-            found[name] = column if code == _KEY else column.cast(code)  # type: ignore[call-overload]
+            found[name] = column if code == _KEY else column.cast(code[-1])  # type: ignore[call-overload]
             at += _room(code, rows)
     return found
 

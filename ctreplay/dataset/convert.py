@@ -248,9 +248,10 @@ def packets(c: Columns, n: int, _first_id: int) -> list[pa.Array]:
 
 def occupancy(c: Columns, n: int, _first_id: int) -> list[pa.Array]:
     """Columns of occupancy.parquet."""
-    columns = list(zip(*c["rows"], strict=True))
-    assert len(columns) == len(TABLES["occupancy"])
-    return [pa.array(columns[0], pa.timestamp("ns")), *(pa.array(column, pa.int64()) for column in columns[1:])]
+    cells = c["cells"]
+    room = len(cells) // len(TABLES["occupancy"])
+    ts, *counts = (cells[at : at + n] for at in range(0, len(cells), room))
+    return [times(ts, n), *(plain(count, n) for count in counts)]
 
 
 _CONVERTERS = {

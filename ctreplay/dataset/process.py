@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from ctreplay.dataset.tables import ParquetTables
 
 # one that is filled, one that is written; of packets, which are converted and encoded in turn, one more
-_BATCHES = {"transitions": 2, "connections": 2, "packets": 3}
+_BATCHES = {"transitions": 2, "connections": 2, "packets": 3, "occupancy": 2}
 _ANSWER, _FREE, _FAILED = "answer", "free", "failed"
 _PLACE = "place"
 

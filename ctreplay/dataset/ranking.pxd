@@ -1,6 +1,6 @@
 cimport cython
 
-from ctreplay cimport octets
+cimport ctreplay.octets as octets
 
 cdef Py_ssize_t _COUNTERS, _FEW, _MANY, _START
 cdef unsigned long long _MASK

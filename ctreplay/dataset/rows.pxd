@@ -6,7 +6,7 @@ from ctreplay.tracker.occupancy cimport Occupancy
 from ctreplay.tracker.sink cimport Change, Sink
 
 cdef long long _SECOND
-cdef int _TRANSITIONS, _CONNECTIONS, _PACKETS
+cdef int _TRANSITIONS, _CONNECTIONS, _PACKETS, _SECONDS
 cdef int _TCP, _SCTP, _STATELESS
 cdef unsigned int _SEEN_REPLY
 
@@ -119,13 +119,26 @@ cdef class Summary:
     cdef int add(self, Entry e, int state, int why) except -1
 
 
+@cython.final
+cdef class SecondRows:
+    cdef public object fresh
+    cdef public dict columns
+    cdef public int n
+    cdef public int limit
+    cdef public long long flushed
+    cdef long long[::1] cells
+
+
 cdef class RowSink(Sink):
     cdef public object flush
     cdef public TransitionRows transitions
     cdef public ConnectionRows connections
     cdef public PacketRows packets
-    cdef public list seconds
+    cdef public SecondRows seconds
     cdef public Summary summary
+
+    @cython.locals(r=SecondRows, i=int, at=int, k=int)
+    cpdef int second(self, Occupancy o) except -1
 
     @cython.locals(r=TransitionRows, i=int, shift=int)
     cpdef int transition(self, Change change) except -1

@@ -16,6 +16,7 @@ _SECOND = 1_000_000_000
 _TRANSITIONS = LAYOUTS["transitions"][0]
 _CONNECTIONS = LAYOUTS["connections"][0]
 _PACKETS = LAYOUTS["packets"][0]
+_SECONDS = LAYOUTS["occupancy"][0]
 _TCP = 6
 _SCTP = 132
 _SEEN_REPLY = 0x2
@@ -222,6 +223,25 @@ class PacketRows:
         self.dst = c["dst"]
 
 
+class SecondRows:
+    """Columns of occupancy.parquet, `_SECONDS` cells each, one behind the other."""
+
+    __slots__ = ("cells", "columns", "flushed", "fresh", "limit", "n")
+
+    def __init__(self, fresh: Fresh) -> None:
+        self.flushed = 0
+        self.fresh = fresh
+        self.reset()
+
+    def reset(self) -> None:
+        """Other buffers."""
+        c = self.fresh("occupancy")
+        self.columns = c
+        self.limit = limit_after(self.flushed, _SECONDS)
+        self.n = 0
+        self.cells = c["cells"]
+
+
 class RowSink(Sink):
     """Turns what the tracker reports into rows; `flush` is called with each full batch and, by `finish`, the rest."""
 
@@ -233,7 +253,7 @@ class RowSink(Sink):
         self.connections = ConnectionRows(fresh)
         self.packets = PacketRows(fresh)
         self.summary = Summary()
-        self.seconds: list[tuple[int, ...]] = []
+        self.seconds = SecondRows(fresh)
 
     def transition(self, change: Change) -> int:
         """A row of transitions."""
@@ -303,15 +323,30 @@ class RowSink(Sink):
 
     def second(self, o: Occupancy) -> int:
         """A row of occupancy."""
-        self.seconds.append(
-            (
-                o.second, o.packets, o.entries, o.peak, o.inserts, o.destroys, o.early_drops, o.full_drops, o.assured,
-                o.unreplied, *o.counts(),
-            )
-        )  # fmt: skip
-        if len(self.seconds) == _TRANSITIONS:
-            self.flush("occupancy", {"rows": self.seconds}, len(self.seconds))
-            self.seconds = []
+        r = self.seconds
+        i = r.n
+        r.cells[i] = o.second
+        r.cells[i + _SECONDS] = o.packets
+        r.cells[i + 2 * _SECONDS] = o.entries
+        r.cells[i + 3 * _SECONDS] = o.peak
+        r.cells[i + 4 * _SECONDS] = o.inserts
+        r.cells[i + 5 * _SECONDS] = o.destroys
+        r.cells[i + 6 * _SECONDS] = o.early_drops
+        r.cells[i + 7 * _SECONDS] = o.full_drops
+        r.cells[i + 8 * _SECONDS] = o.assured
+        r.cells[i + 9 * _SECONDS] = o.unreplied
+        at = i + 10 * _SECONDS
+        for k in range(len(o.protos)):
+            r.cells[at] = o.protos[k]
+            at += _SECONDS
+        for k in range(len(o.states)):
+            r.cells[at] = o.states[k]
+            at += _SECONDS
+        r.n = i + 1
+        if r.n == r.limit:
+            self.flush("occupancy", r.columns, r.n)
+            r.flushed += r.n
+            r.reset()
         return 0
 
     def packet(self, p: Packet, w: Packet | None, reason: int, tuple_entry: Entry | None, now: int) -> int:
@@ -402,13 +437,11 @@ class RowSink(Sink):
             ("transitions", self.transitions),
             ("connections", self.connections),
             ("packets", self.packets),
+            ("occupancy", self.seconds),
         ):
             if rows.n:
                 self.flush(table, rows.columns, rows.n)
                 rows.n = 0
-        if self.seconds:
-            self.flush("occupancy", {"rows": self.seconds}, len(self.seconds))
-            self.seconds = []
 
 
 def state_code(e: Entry) -> int:

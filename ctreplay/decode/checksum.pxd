@@ -1,6 +1,6 @@
 cimport cython
 
-from ctreplay cimport octets
+cimport ctreplay.octets as octets
 from ctreplay.packet cimport Packet
 
 cdef unsigned int _U32

@@ -31,8 +31,5 @@ cdef class Occupancy:
     cdef int remove(self, Entry e, int state, unsigned int status) except -1
     cdef int change(self, Entry e, int state, unsigned int status) except -1
 
-    @cython.locals(i=int, found=list)
-    cpdef list counts(self)
-
 
 cdef int proto_index(int proto) noexcept

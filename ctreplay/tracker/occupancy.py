@@ -93,15 +93,6 @@ class Occupancy:
         self.dirty = True
         return 0
 
-    def counts(self) -> list[int]:
-        """Live entries by protocol, then by state."""
-        found = []
-        for i in range(_PROTOS):
-            found.append(self.protos[i])
-        for i in range(_STATES):
-            found.append(self.states[i])
-        return found
-
 
 def proto_index(proto: int) -> int:
     """Index in `Occupancy.protos`."""

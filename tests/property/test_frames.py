@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.pure import run_pure
-from tests.unit.machine import SECOND, A, B, Machine
+from tests.unit.machine import SECOND, A, B, Machine, live_counts
 from tests.unit.test_link import WRAPS
 
 from . import strict
@@ -30,7 +30,7 @@ def check(machine: Machine, frames: int) -> None:
     assert len(set(new)) == len(new) and len(set(gone)) == len(gone)
     assert set(new) - set(gone) == {entry.conn_id for entry in live} and set(gone) <= set(new)
     assert all(event.conn_id == event.packet for event in sink.events if event.event == "NEW")
-    counts = tracker.occupancy.counts()
+    counts = live_counts(tracker.occupancy)
     assert tracker.occupancy.entries == tracker.table.count == len(live) == sum(counts[:8])
     assert min(counts) >= 0 and sum(counts[8:18]) == counts[0] and sum(counts[18:]) == counts[4]
     for n in range(10):

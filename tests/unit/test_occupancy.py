@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .machine import FIN, RST, SYN, Machine
+from .machine import FIN, RST, SYN, Machine, live_counts
 
 
 def counts(machine: Machine) -> dict[str, int]:
@@ -10,8 +10,8 @@ def counts(machine: Machine) -> dict[str, int]:
     names = "tcp udp icmp icmpv6 sctp gre udplite other".split()  # noqa: SIM905
     return {
         "entries": o.entries, "assured": o.assured, "unreplied": o.unreplied,
-        **{name: n for name, n in zip(names, o.counts(), strict=False) if n},
-        **{f"tcp state {n}": count for n, count in enumerate(o.counts()[8:18]) if count},
+        **{name: n for name, n in zip(names, live_counts(o), strict=False) if n},
+        **{f"tcp state {n}": count for n, count in enumerate(live_counts(o)[8:18]) if count},
     }  # fmt: skip
 
 

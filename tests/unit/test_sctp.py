@@ -9,7 +9,7 @@ import pytest
 from ctreplay.tracker.entry import Entry
 from tests.traffic import build as b
 
-from .machine import ASSURED, REPLIED, UNREPLIED, A, B, Machine, Verdict, poke
+from .machine import ASSURED, REPLIED, UNREPLIED, A, B, Machine, Verdict, live_counts, poke
 
 STATES = ["NO", "CL", "CW", "CE", "ES", "SS", "SR", "SA", "HS"]
 CHUNKS = {
@@ -388,10 +388,10 @@ def test_earlier_chunks_stay_when_a_later_one_is_refused() -> None:
     verdict = send(machine, 1, TAG, chunk("ERROR"), chunk("ABORT", 0), chunk("DATA"))
     assert verdict.ctstate == "ESTABLISHED" and entry.state == 1
     poke(entry, state=3)
-    before = machine.engine.tracker.occupancy.counts()
+    before = live_counts(machine.engine.tracker.occupancy)
     verdict = send(machine, 1, 9, chunk("SHUTDOWN_ACK"), chunk("ERROR"), chunk("ABORT"))
     assert verdict.short == ("INVALID", "sctp_vtag") and entry.state == 1
-    changed = [b - a for a, b in zip(before, machine.engine.tracker.occupancy.counts(), strict=True)]
+    changed = [b - a for a, b in zip(before, live_counts(machine.engine.tracker.occupancy), strict=True)]
     assert changed[18:22] == [0, 1, 0, -1] and not any(changed[:18]), "occupancy follows"
 
 

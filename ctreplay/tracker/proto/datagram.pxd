@@ -1,6 +1,6 @@
 cimport cython
 
-from ctreplay cimport octets
+cimport ctreplay.octets as octets
 from ctreplay.decode.checksum cimport Checksum
 from ctreplay.packet cimport Packet
 from ctreplay.tracker.entry cimport Entry
