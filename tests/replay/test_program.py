@@ -23,10 +23,10 @@ FORBIDDEN = ("\x1b", "\x07", "\x9b", "\x85", "\u202e")
 
 @pytest.fixture(scope="module")
 def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A capture that takes a second or two."""
+    """A capture that takes seconds with all packets: long enough to be interrupted on a busy machine."""
     packets = sorted(generate(5, 4000), key=lambda row: row[0])
     span = packets[-1][0] - packets[0][0] + 10**9
-    many = [(ts + n * span, data) for n in range(150) for ts, data in packets]
+    many = [(ts + n * span, data) for n in range(500) for ts, data in packets]
     return pcap.write(tmp_path_factory.mktemp("large") / "large.pcap", many)
 
 
