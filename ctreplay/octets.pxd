@@ -36,5 +36,5 @@ cdef extern from *:
     int be16 "ctreplay_octets_be16"(const unsigned char[::1] b, Py_ssize_t at) noexcept
     unsigned int be32 "ctreplay_octets_be32"(const unsigned char[::1] b, Py_ssize_t at) noexcept
     unsigned int le32 "ctreplay_octets_le32"(const unsigned char[::1] b, Py_ssize_t at) noexcept
-    bytes copy "ctreplay_octets_copy"(const unsigned char[::1] b, Py_ssize_t begin, Py_ssize_t end)
     unsigned long long be64 "ctreplay_octets_be64"(const unsigned char[::1] b, Py_ssize_t at) noexcept
+    bytes copy "ctreplay_octets_copy"(const unsigned char[::1] b, Py_ssize_t begin, Py_ssize_t end)

@@ -189,4 +189,3 @@ def hash_of(high: int, low: int, tail: int) -> int:
     x = ((low ^ tail << 32) * _K1) & _U64
     x = ((x ^ x >> 29 ^ high) * _K2) & _U64
     return x >> 32
-

@@ -11,13 +11,18 @@ cdef int _TCP, _SCTP, _STATELESS
 cdef unsigned int _SEEN_REPLY
 
 
-@cython.final
-cdef class TransitionRows:
+cdef class Rows:
     cdef public object fresh
     cdef public dict columns
     cdef public int n
     cdef public int limit
     cdef public long long flushed
+
+    cdef int hand(self, object flush, str table) except -1
+
+
+@cython.final
+cdef class TransitionRows(Rows):
     cdef long long[::1] conn_id
     cdef signed char[::1] direction
     cdef signed char[::1] event
@@ -32,12 +37,7 @@ cdef class TransitionRows:
     cdef signed char[::1] why
 
 @cython.final
-cdef class ConnectionRows:
-    cdef public object fresh
-    cdef public dict columns
-    cdef public int n
-    cdef public int limit
-    cdef public long long flushed
+cdef class ConnectionRows(Rows):
     cdef public dict extra
     cdef long long[::1] conn_id
     cdef unsigned short[::1] dport
@@ -65,12 +65,7 @@ cdef class ConnectionRows:
     cdef unsigned short[::1] zone
 
 @cython.final
-cdef class PacketRows:
-    cdef public object fresh
-    cdef public dict columns
-    cdef public int n
-    cdef public int limit
-    cdef public long long flushed
+cdef class PacketRows(Rows):
     cdef unsigned int[::1] ack
     cdef unsigned int[::1] ack_high
     cdef unsigned int[::1] ack_low
@@ -120,12 +115,7 @@ cdef class Summary:
 
 
 @cython.final
-cdef class SecondRows:
-    cdef public object fresh
-    cdef public dict columns
-    cdef public int n
-    cdef public int limit
-    cdef public long long flushed
+cdef class SecondRows(Rows):
     cdef long long[::1] cells
 
 

@@ -35,13 +35,10 @@ def limit_after(flushed: int, room: int) -> int:
     return min(room, max(room // 4, flushed // 8))
 
 
-class TransitionRows:
-    """Columns of transitions.parquet in numbers; `flushed` rows were handed over before these, which go at `limit`."""
+class Rows:
+    """Rows of a table in numbers: `n` so far, handed over when they are `limit`; `flushed` were before these."""
 
-    __slots__ = (
-        "columns", "conn_id", "direction", "event", "flushed", "fresh", "limit", "marks", "n", "new_state",
-        "new_status", "old_state", "old_status", "packet", "timeout", "ts", "why",
-    )  # fmt: skip
+    __slots__ = ("columns", "flushed", "fresh", "limit", "n")
 
     def __init__(self, fresh: Fresh) -> None:
         self.flushed = 0
@@ -50,10 +47,34 @@ class TransitionRows:
 
     def reset(self) -> None:
         """Other buffers; those handed over belong to whoever writes them."""
-        c = self.fresh("transitions")
-        self.columns = c
-        self.limit = limit_after(self.flushed, _TRANSITIONS)
+        raise NotImplementedError
+
+    def begin(self, table: str, room: int) -> Columns:
+        """The columns of another batch."""
+        self.columns = self.fresh(table)
+        self.limit = limit_after(self.flushed, room)
         self.n = 0
+        return self.columns
+
+    def hand(self, flush: Flush, table: str) -> int:
+        """Hand over a full batch."""
+        flush(table, self.columns, self.n)
+        self.flushed += self.n
+        self.reset()
+        return 0
+
+
+class TransitionRows(Rows):
+    """Columns of transitions.parquet."""
+
+    __slots__ = (
+        "conn_id", "direction", "event", "marks", "new_state",
+        "new_status", "old_state", "old_status", "packet", "timeout", "ts", "why",
+    )  # fmt: skip
+
+    def reset(self) -> None:
+        """Other buffers; those handed over belong to whoever writes them."""
+        c = self.begin("transitions", _TRANSITIONS)
         self.ts = c["ts"]
         self.packet = c["packet"]
         self.conn_id = c["conn_id"]
@@ -68,28 +89,20 @@ class TransitionRows:
         self.new_status = c["new_status"]
 
 
-class ConnectionRows:
+class ConnectionRows(Rows):
     """Columns of connections.parquet in numbers; `extra` holds helper and master of the few rows that have one."""
 
     __slots__ = (
-        "columns", "conn_id", "dport", "dst", "end_ts", "extra", "family", "first_ts", "flushed", "fresh",
-        "last_packet", "last_ts", "left", "limit", "mark", "midstream", "n", "orig_bytes", "orig_packets",
+        "conn_id", "dport", "dst", "end_ts", "extra", "family", "first_ts",
+        "last_packet", "last_ts", "left", "mark", "midstream", "orig_bytes", "orig_packets",
         "proto", "rdport", "reply_bytes", "reply_packets", "rsport", "sport", "src", "state", "status", "why", "zone",
     )  # fmt: skip
 
-    def __init__(self, fresh: Fresh) -> None:
-        self.flushed = 0
-        self.fresh = fresh
-        self.reset()
-
     def reset(self) -> None:
         """Other buffers."""
-        c = self.fresh("connections")
+        c = self.begin("connections", _CONNECTIONS)
         self.extra: dict[int, tuple[str | None, int | None]] = {}
         c["extra"] = self.extra
-        self.columns = c
-        self.limit = limit_after(self.flushed, _CONNECTIONS)
-        self.n = 0
         self.conn_id = c["conn_id"]
         self.orig_packets = c["orig_packets"]
         self.orig_bytes = c["orig_bytes"]
@@ -167,27 +180,19 @@ class Summary:
         }
 
 
-class PacketRows:
+class PacketRows(Rows):
     """Columns of packets.parquet in numbers."""
 
     __slots__ = (
-        "ack", "ack_high", "ack_low", "bounds", "caplen", "capture", "columns", "conn_id", "ctstate",
-        "direction", "dport", "dst", "flags", "flushed", "frame", "fresh", "length", "limit", "margin", "n",
+        "ack", "ack_high", "ack_low", "bounds", "caplen", "capture", "conn_id", "ctstate",
+        "direction", "dport", "dst", "flags", "frame", "length", "margin",
         "offset", "packet", "payload", "proto", "reason", "refreshed", "seq", "seq_end", "seq_high", "seq_low",
         "sport", "src", "state", "timeout", "ts", "tuple_conn_id", "window", "wirelen",
     )  # fmt: skip
 
-    def __init__(self, fresh: Fresh) -> None:
-        self.flushed = 0
-        self.fresh = fresh
-        self.reset()
-
     def reset(self) -> None:
         """Other buffers."""
-        c = self.fresh("packets")
-        self.columns = c
-        self.limit = limit_after(self.flushed, _PACKETS)
-        self.n = 0
+        c = self.begin("packets", _PACKETS)
         self.packet = c["packet"]
         self.ts = c["ts"]
         self.frame = c["frame"]
@@ -223,22 +228,14 @@ class PacketRows:
         self.dst = c["dst"]
 
 
-class SecondRows:
+class SecondRows(Rows):
     """Columns of occupancy.parquet, `_SECONDS` cells each, one behind the other."""
 
-    __slots__ = ("cells", "columns", "flushed", "fresh", "limit", "n")
-
-    def __init__(self, fresh: Fresh) -> None:
-        self.flushed = 0
-        self.fresh = fresh
-        self.reset()
+    __slots__ = ("cells",)
 
     def reset(self) -> None:
         """Other buffers."""
-        c = self.fresh("occupancy")
-        self.columns = c
-        self.limit = limit_after(self.flushed, _SECONDS)
-        self.n = 0
+        c = self.begin("occupancy", _SECONDS)
         self.cells = c["cells"]
 
 
@@ -275,9 +272,7 @@ class RowSink(Sink):
         r.why[i] = change.why
         r.n = i + 1
         if r.n == r.limit:
-            self.flush("transitions", r.columns, r.n)
-            r.flushed += r.n
-            r.reset()
+            r.hand(self.flush, "transitions")
         return 0
 
     def connection(self, e: Entry, why: int, end_ts: int, left: int) -> int:
@@ -316,9 +311,7 @@ class RowSink(Sink):
             r.extra[i] = e.ext.helper, e.ext.master_conn_id
         r.n = i + 1
         if r.n == r.limit:
-            self.flush("connections", r.columns, r.n)
-            r.flushed += r.n
-            r.reset()
+            r.hand(self.flush, "connections")
         return 0
 
     def second(self, o: Occupancy) -> int:
@@ -344,9 +337,7 @@ class RowSink(Sink):
             at += _SECONDS
         r.n = i + 1
         if r.n == r.limit:
-            self.flush("occupancy", r.columns, r.n)
-            r.flushed += r.n
-            r.reset()
+            r.hand(self.flush, "occupancy")
         return 0
 
     def packet(self, p: Packet, w: Packet | None, reason: int, tuple_entry: Entry | None, now: int) -> int:
@@ -414,9 +405,7 @@ class RowSink(Sink):
             r.length[i] = w.l3_len
         r.n = i + 1
         if r.n == r.limit:
-            self.flush("packets", r.columns, r.n)
-            r.flushed += r.n
-            r.reset()
+            r.hand(self.flush, "packets")
         return 0
 
     def addresses(self, p: Packet, i: int) -> int:

@@ -298,4 +298,3 @@ class Network:
             else:
                 pkt.tuple_fault = _GRE_NOT_PPP
         return _OK
-

@@ -114,4 +114,3 @@ class FragmentQueues:
             if line.startswith("FRAG:"):
                 return int(line.split()[2])
         return 0
-

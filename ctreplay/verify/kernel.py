@@ -309,5 +309,3 @@ class Kernel:
                 row["expired_ns"] = deadline
             rows.append(row)
         return rows
-
-

@@ -103,4 +103,3 @@ def device() -> int:
                 continue
             ip.route("add", family=family, dst=everything, oif=index, type="local", table=255, scope=254)
     return descriptor
-

@@ -249,4 +249,3 @@ class Sctp:
         p.refreshed = True
         p.account = True
         return _ACCEPT
-

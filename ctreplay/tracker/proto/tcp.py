@@ -596,4 +596,3 @@ def before(a: int, b: int) -> bool:
 def after(a: int, b: int) -> bool:
     """Sequence number `a` lies after `b` (modulo 2^32)."""
     return ((b - a) & _U32) >= _HALF
-
