@@ -6,7 +6,6 @@ cdef long long _ARENA
 cdef long long _SPAN
 cdef Py_ssize_t _WINDOW
 cdef Py_ssize_t _WINDOW_BYTES
-cdef Py_ssize_t _SMALL
 
 
 cdef class Batch:
@@ -39,6 +38,7 @@ cdef class Batch:
 
 cdef class SortedReader(Reader):
     cdef public Reader inner
+    cdef list facts
     cdef public object plan
     cdef object mapped
     cdef public Py_ssize_t segment
@@ -60,6 +60,7 @@ cdef class SortedReader(Reader):
 
 cdef class PipeReader(Reader):
     cdef public Reader inner
+    cdef list facts
     cdef Batch batch
     cdef Py_ssize_t at
     cdef Py_ssize_t ready

@@ -10,10 +10,11 @@ import mmap
 import tempfile
 from array import array
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .errors import CaptureError, Damage
 from .reader import Reader
+from .sorting import order_of
 
 if TYPE_CHECKING:
     from .inputs import CaptureFile
@@ -23,19 +24,6 @@ _ARENA = 67108864
 _SPAN = 1073741824
 _WINDOW = 8192
 _WINDOW_BYTES = 33554432
-_SMALL = 4096
-
-
-def order_of(times: Any, count: int) -> Any:
-    """Positions of the first `count` times in ascending order; equal times keep their order."""
-    if count <= _SMALL:
-        return array("q", sorted(range(count), key=times.__getitem__))
-    import pyarrow
-    import pyarrow.compute
-
-    column = pyarrow.Array.from_buffers(pyarrow.int64(), count, [None, pyarrow.py_buffer(times)])
-    indices = pyarrow.compute.array_sort_indices(column)
-    return memoryview(indices.buffers()[1]).cast("B")[: 8 * count].cast("q")
 
 
 class Batch:
@@ -130,13 +118,14 @@ class Batch:
 class SortedReader(Reader):
     """A disordered file in order, segment by segment as its plan says; ordered segments pass through."""
 
-    __slots__ = ("at", "batch", "inner", "left", "mapped", "plan", "segment", "window")
+    __slots__ = ("at", "batch", "facts", "inner", "left", "mapped", "plan", "segment", "window")
 
     def __init__(
         self, file: CaptureFile, inner: Reader, plan: Plan, mapped: memoryview | None, damage: list[Damage]
     ) -> None:
         super().__init__(file, inner.stream, 1, damage)
         self.inner = inner
+        self.facts = file.captures
         self.plan = plan
         self.mapped = mapped
         self.segment = 0
@@ -218,7 +207,7 @@ class SortedReader(Reader):
         self.offset = batch.offsets[i]
         self.caplen = batch.caplens[i]
         self.wirelen = batch.wirelens[i]
-        self.fact = self.file.captures[batch.facts[i]]
+        self.fact = self.facts[batch.facts[i]]
 
     def look_at(self, offset: int) -> None:
         """Have the part of the mapped file with this offset as the buffer (parts overlap by more than a
@@ -242,12 +231,13 @@ class SortedReader(Reader):
 class PipeReader(Reader):
     """A pipe: records are held back until as many younger ones as the window holds were seen."""
 
-    __slots__ = ("at", "batch", "inner", "last", "ready")
+    __slots__ = ("at", "batch", "facts", "inner", "last", "ready")
 
     def __init__(self, file: CaptureFile, inner: Reader, damage: list[Damage]) -> None:
         super().__init__(file, inner.stream, 1, damage)
         self.live = True
         self.inner = inner
+        self.facts = file.captures
         self.batch = Batch(0, 1)
         self.at = 0
         self.ready = 0
@@ -265,7 +255,7 @@ class PipeReader(Reader):
         self.start = batch.starts[i]
         self.caplen = batch.caplens[i]
         self.wirelen = batch.wirelens[i]
-        self.fact = self.file.captures[batch.facts[i]]
+        self.fact = self.facts[batch.facts[i]]
         return True
 
     def collect(self) -> bool:

@@ -5,6 +5,8 @@ from ctreplay.tracker.entry cimport Entry
 cdef int _SHIFT
 cdef int _SLOTS
 cdef int _MASK
+cdef int _STRIDE_SHIFT
+cdef int _STRIDE
 cdef int _NONE
 cdef long long _NEVER
 cdef long long _MIN_SLOT
@@ -13,6 +15,7 @@ cdef long long _MIN_SLOT
 @cython.final
 cdef class Timers:
     cdef public list slots
+    cdef int[::1] crowd
     cdef public list due
     cdef public long long cursor
     cdef public long long pending
@@ -25,7 +28,7 @@ cdef class Timers:
     @cython.locals(e=Entry)
     cpdef Entry pop(self, long long now)
 
-    @cython.locals(cursor=cython.longlong, end=cython.longlong, e=Entry, after=Entry)
+    @cython.locals(cursor=cython.longlong, end=cython.longlong, i=int, e=Entry, after=Entry)
     cdef int advance(self, long long limit) except -1
 
     @cython.locals(slot=cython.longlong, i=int, head=Entry)

@@ -3,16 +3,20 @@
 Each entry is held under `queued`, a lower bound of its deadline. A deadline that moves later costs nothing; one that
 moves before `queued` re-queues the entry at once. `Entry.slot` is the wheel's slot, or, below -1, the entry's place in
 the heap. Slots are 2^30 ns wide; what lies beyond the wheel waits in its last
-slot and is queued again from there.
+slot and is queued again from there. `crowd` counts the entries of each 64 slots, so that silence is passed in strides.
 """
 
 from __future__ import annotations
+
+from array import array
 
 from ctreplay.tracker.entry import Entry
 
 _SHIFT = 30
 _SLOTS = 1 << 19
 _MASK = _SLOTS - 1
+_STRIDE_SHIFT = 6
+_STRIDE = (1 << _STRIDE_SHIFT) - 1
 _NONE = -1
 _NEVER = 0x7FFFFFFFFFFFFFFF
 _MIN_SLOT = -(1 << 33)
@@ -21,10 +25,11 @@ _MIN_SLOT = -(1 << 33)
 class Timers:
     """`pop(now)` hands out entries whose deadline has come, ordered by (deadline, conn_id)."""
 
-    __slots__ = ("cursor", "due", "next_check", "pending", "slots")
+    __slots__ = ("crowd", "cursor", "due", "next_check", "pending", "slots")
 
     def __init__(self) -> None:
         self.slots: list[Entry | None] = [None] * _SLOTS
+        self.crowd = array("i", bytes(4 * (_SLOTS >> _STRIDE_SHIFT)))
         self.due: list[Entry] = []
         self.cursor = _MIN_SLOT
         self.pending = 0
@@ -51,6 +56,7 @@ class Timers:
             if head is not None:
                 head.timer_prev = e
             self.slots[i] = e
+            self.crowd[i >> _STRIDE_SHIFT] += 1
             self.pending += 1
         self.set_next()
         return 0
@@ -66,6 +72,7 @@ class Timers:
                 e.timer_next.timer_prev = e.timer_prev
             e.timer_next = None
             e.timer_prev = None
+            self.crowd[e.slot >> _STRIDE_SHIFT] -= 1
             self.pending -= 1
         elif e.slot < _NONE:
             self.take(_NONE - 1 - e.slot)
@@ -98,21 +105,27 @@ class Timers:
         cursor = self.cursor
         end = limit if limit - cursor < _SLOTS else cursor + _SLOTS
         e = None
+        i = 0
         while cursor < end:
             cursor += 1
-            e = self.slots[cursor & _MASK]
+            i = cursor & _MASK
+            if self.crowd[i >> _STRIDE_SHIFT] == 0:
+                cursor |= _STRIDE
+                continue
+            e = self.slots[i]
             if e is not None:
                 break
         if e is None:
             self.cursor = limit
             return 0
         self.cursor = cursor
-        self.slots[cursor & _MASK] = None
+        self.slots[i] = None
         while e is not None:
             after = e.timer_next
             e.timer_next = None
             e.timer_prev = None
             e.slot = _NONE
+            self.crowd[i >> _STRIDE_SHIFT] -= 1
             self.pending -= 1
             if e.deadline >> _SHIFT <= cursor:
                 e.queued = e.deadline
@@ -136,6 +149,7 @@ class Timers:
         if head is not None:
             head.timer_prev = e
         self.slots[i] = e
+        self.crowd[i >> _STRIDE_SHIFT] += 1
         self.pending += 1
         return 0
 
