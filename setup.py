@@ -15,7 +15,8 @@ PACKAGE = ROOT / "ctreplay"
 # the two; CTREPLAY_CHECKED=1 compiles with all checks.
 GUARDED = (
     "ctreplay.decode.network", "ctreplay.decode.link", "ctreplay.decode.checksum", "ctreplay.foresight",
-    "ctreplay.quality", "ctreplay.dataset.rows", "ctreplay.capture.pcap",
+    "ctreplay.quality", "ctreplay.dataset.rows", "ctreplay.dataset.validity", "ctreplay.dataset.distinct",
+    "ctreplay.capture.pcap",
 )  # fmt: skip
 
 # declarations of C functions; the .py is their pure form and stays plain Python

@@ -1,6 +1,7 @@
 cimport cython
 
 cdef int _LONGEST
+cdef unsigned long long _MAPPED, _U32
 
 
 @cython.final
@@ -8,12 +9,8 @@ cdef class AddressText:
     cdef unsigned char[::1] out
     cdef int[::1] offsets
 
-    @cython.locals(o=int, i=int, text=bytes, char=int)
-    cpdef int fill(self, const unsigned char[::1] keys, int n) except -1
+    @cython.locals(o=int, i=Py_ssize_t, key=bytes, text=bytes, char=int)
+    cpdef int fill(self, const unsigned long long[::1] high, const unsigned long long[::1] low, Py_ssize_t n) except -1
 
-    @cython.locals(out="unsigned char[::1]", i=int, value="unsigned int")
-    cdef int v4(self, const unsigned char[::1] keys, int at, int o) except -1
-
-
-@cython.locals(i=int)
-cdef bint mapped(const unsigned char[::1] keys, int at) except? True
+    @cython.locals(out="unsigned char[::1]", shift=int, value="unsigned int")
+    cdef int v4(self, unsigned int address, int o) except -1

@@ -2,67 +2,140 @@
 
 from __future__ import annotations
 
+from array import array
+from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from ctreplay import reasons
+from ctreplay.dataset import validity
 from ctreplay.dataset.addresstext import AddressText, buffers
 from ctreplay.dataset.columns import Columns
 from ctreplay.dataset.community_id import ICMP_PAIRS, ICMPV6_PAIRS
+from ctreplay.dataset.distinct import Distinct
 from ctreplay.dataset.flowhash import FlowHash
 from ctreplay.dataset.schema import TABLES, arrow_schema, arrow_type
 from ctreplay.tracker import codes
 
 _ARROW = {
-    "q": pa.int64(), "I": pa.uint32(), "H": pa.uint16(), "B": pa.uint8(), "b": pa.int8(), "h": pa.int16(),
+    "q": pa.int64(), "I": pa.uint32(), "H": pa.uint16(), "B": pa.uint8(),
 }  # fmt: skip
 WITH_PORTS = (6, 17, 132, 136)
 _ICMP = (1, 58)
 _ID_LENGTH = 30
-_ONE = pa.scalar(1, pa.int32())
 
 
-def plain(data: Any, n: int, kind: pa.DataType | None = None) -> pa.Array:
+class Valid(NamedTuple):
+    """The rows of a batch that have a value: a bit for each (None: all of them have one), and how many have none."""
+
+    bits: bytearray | None
+    nulls: int
+
+    @property
+    def buffer(self) -> pa.Buffer | None:
+        return None if self.bits is None else pa.py_buffer(self.bits)
+
+
+EVERY = Valid(None, 0)
+
+
+def _valid(bits: bytearray, n: int, count: int) -> Valid:
+    return EVERY if count == n else Valid(bits, n - count)
+
+
+def _bits(n: int) -> bytearray:
+    return bytearray((n + 7) // 8)
+
+
+def _places(n: int) -> tuple[bytearray, memoryview]:
+    """Room for `n` 32-bit numbers, as bytes and as numbers."""
+    data = bytearray(4 * n)
+    return data, memoryview(data).cast("i")
+
+
+def plain(data: Any, n: int, valid: Valid = EVERY, kind: pa.DataType | None = None) -> pa.Array:
     """An Arrow array over the buffer, without a copy."""
-    return pa.Array.from_buffers(kind or _ARROW[data.format], n, [None, pa.py_buffer(data)])
+    return pa.Array.from_buffers(kind or _ARROW[data.format], n, [valid.buffer, pa.py_buffer(data)], valid.nulls)
 
 
 def times(data: Any, n: int) -> pa.Array:
     """Nanosecond timestamps."""
-    return plain(data, n, pa.timestamp("ns"))
+    return plain(data, n, kind=pa.timestamp("ns"))
 
 
-def steps(first: int, step: int, n: int, kind: pa.DataType) -> pa.Array:
-    """`n` numbers from `first` on, `step` apart."""
-    return pc.cumulative_sum(pa.repeat(pa.scalar(step, kind), n), start=pa.scalar(first - step, kind))
+def nullable(data: Any, n: int, absent: int) -> pa.Array:
+    """64-bit numbers; `absent` becomes null."""
+    bits = _bits(n)
+    return plain(data, n, _valid(bits, n, validity.present(data, n, absent, bits)))
 
 
-def nullable(values: pa.Array, absent: int) -> pa.Array:
-    """`absent` becomes null."""
-    return pc.if_else(pc.equal(values, pa.scalar(absent, values.type)), pa.scalar(None, values.type), values)
+def _codes(data: Any) -> Any:
+    """A column of codes as unsigned numbers: those below 0 are beyond every table."""
+    return data if data.format in "BH" else data.cast("B").cast(data.format.upper())
 
 
-def only(values: pa.Array, keep: pa.Array) -> pa.Array:
-    """Null where `keep` is not true."""
-    return pc.if_else(keep, values, pa.scalar(None, values.type))
+def where(data: Any, n: int, table: bytes) -> Valid:
+    """The rows whose code `table` marks with 1."""
+    bits = _bits(n)
+    return _valid(bits, n, validity.chosen(_codes(data), n, table, bits))
 
 
-def named(numbers: pa.Array, names: list[str] | tuple[str, ...]) -> pa.Array:
-    """Dictionary array of names; -1 and empty names are null."""
-    places, texts = _places(tuple(names))
-    return pa.DictionaryArray.from_arrays(places.take(pc.add(numbers.cast(pa.int32()), _ONE)), texts)
+def marking(numbers: Sequence[int]) -> bytes:
+    """A table that marks these codes."""
+    return bytes(number in numbers for number in range(max(numbers) + 1))
+
+
+_NOT_NEGATIVE = marking(range(256))
+_NOT_ZERO = marking(range(1, 256))
+_TRUE = marking([1])
+_PORTS = marking(WITH_PORTS)
+_ICMPS = marking(_ICMP)
+
+
+def booleans(n: int, true: Valid, valid: Valid = EVERY) -> pa.Array:
+    """A column of yes and no."""
+    bits = true.buffer or pa.py_buffer(b"\xff" * ((n + 7) // 8))
+    return pa.Array.from_buffers(pa.bool_(), n, [valid.buffer, bits], valid.nulls)
+
+
+def octets_of(data: Any, n: int, shift: int, valid: Valid) -> pa.Array:
+    """Eight bits of 16-bit numbers, from bit `shift` on."""
+    found = bytearray(n)
+    validity.octet(_codes(data), n, shift, found)
+    return pa.Array.from_buffers(pa.uint8(), n, [valid.buffer, pa.py_buffer(found)], valid.nulls)
+
+
+def named(data: Any, n: int, names: Sequence[str]) -> pa.Array:
+    """Dictionary array of names; numbers below 0 and empty names are null."""
+    table, texts = _dictionary(tuple(names))
+    bits = _bits(n)
+    data_, places = _places(n)
+    valid = _valid(bits, n, validity.places(_codes(data), n, table, places, bits))
+    return encoded(data_, n, texts, valid)
+
+
+def encoded(places: bytearray, n: int, texts: pa.Array, valid: Valid = EVERY) -> pa.Array:
+    """Dictionary array of 32-bit places in `texts`."""
+    indices = pa.Array.from_buffers(pa.int32(), n, [valid.buffer, pa.py_buffer(places)], valid.nulls)
+    return pa.DictionaryArray.from_arrays(indices, texts, safe=False)
 
 
 @lru_cache
-def _places(names: tuple[str, ...]) -> tuple[pa.Array, pa.Array]:
-    """For the numbers from -1 on where their names are, and the names: a dictionary that repeated one would be written
-    out as plain text.
+def _dictionary(names: tuple[str, ...]) -> tuple[array[int], pa.Array]:
+    """Where the name of each number is (-1: it has none), and the names: a dictionary that repeated one would be
+    written out as plain text.
     """
     distinct = {name: place for place, name in enumerate(dict.fromkeys(name for name in names if name))}
-    return pa.array([None, *map(distinct.get, names)], pa.int32()), pa.array(list(distinct), pa.string())
+    return array("i", [distinct.get(name, -1) for name in names]), pa.array(list(distinct), pa.string())
+
+
+def texts(values: Sequence[str | None]) -> pa.Array:
+    """Dictionary array of a few texts."""
+    distinct = {value: place for place, value in enumerate(dict.fromkeys(v for v in values if v is not None))}
+    indices = pa.array([None if value is None else distinct[value] for value in values], pa.int32())
+    return pa.DictionaryArray.from_arrays(indices, pa.array(list(distinct), pa.string()))
 
 
 def keys(data: Any, n: int) -> pa.Array:
@@ -70,91 +143,96 @@ def keys(data: Any, n: int) -> pa.Array:
     return pa.Array.from_buffers(pa.binary(16), n, [None, pa.py_buffer(data)])
 
 
-def addresses(first: pa.Array, second: pa.Array) -> tuple[pa.Array, pa.Array]:
-    """Two key columns as dictionary-encoded text over one common dictionary."""
-    n = len(first)
-    both = pa.concat_arrays([first, second]).dictionary_encode()
-    texts = address_texts(both.dictionary)
-    return (
-        pa.DictionaryArray.from_arrays(both.indices[:n], texts),
-        pa.DictionaryArray.from_arrays(both.indices[n:], texts),
-    )
+def addresses(first: Any, second: Any, n: int, valid: Valid = EVERY) -> tuple[pa.Array, pa.Array]:
+    """Two columns of 16-byte keys as dictionary-encoded text over one common dictionary."""
+    distinct = Distinct()
+    bits = b"" if valid.bits is None else valid.bits
+    data, places = _places(n)
+    other_data, other_places = _places(n)
+    distinct.numbers(first, n, bits, places)
+    distinct.numbers(second, n, bits, other_places)
+    found = address_texts(distinct.high, distinct.low, distinct.found)
+    return encoded(data, n, found, valid), encoded(other_data, n, found, valid)
 
 
-def address_texts(found: pa.Array) -> pa.Array:
-    """Canonical text of 16-byte keys (without nulls)."""
-    n = len(found)
+def address_texts(high: Any, low: Any, n: int) -> pa.Array:
+    """Canonical text of addresses in two halves."""
     if not n:
         return pa.array([], pa.string())
     out, offsets = buffers(n)
-    data = memoryview(found.buffers()[1]).cast("B")[16 * found.offset : 16 * (found.offset + n)]
-    AddressText(out, memoryview(offsets).cast("i")).fill(data, n)
+    AddressText(out, memoryview(offsets).cast("i")).fill(high, low, n)
     return pa.StringArray.from_buffers(n, pa.py_buffer(offsets), pa.py_buffer(out))
 
 
-_PROTO_NAMES = [codes.PROTOCOLS.get(number, str(number)) for number in range(256)]
-_CHANGES = pa.array(
-    [[name for bit, name in enumerate(codes.MARKS[:7]) if mask >> bit & 1] for mask in range(128)],
-    pa.list_(pa.string()),
-)
+_PROTO_NAMES = tuple(codes.PROTOCOLS.get(number, str(number)) for number in range(256))
+_FAMILIES = ("", "", "", "", "ipv4", "", "ipv6")
+_CHANGES = codes.MARKS[:7]
+_CHANGE_LENGTH = 16
+_CHANGE_NAMES = b"".join((bytes([len(name)]) + name.encode()).ljust(_CHANGE_LENGTH, b"\0") for name in _CHANGES)
+
+
+def changes(data: Any, n: int) -> pa.Array:
+    """Lists of the names of the bits set."""
+    offsets, offsets_ = _places(n + 1)
+    ends, ends_ = _places(len(_CHANGES) * n + 1)
+    text = bytearray(sum(map(len, _CHANGES)) * n)
+    count = validity.named_lists(_codes(data), n, _CHANGE_NAMES, offsets_, ends_, text)
+    names = pa.StringArray.from_buffers(count, pa.py_buffer(ends), pa.py_buffer(text))
+    return pa.Array.from_buffers(pa.list_(pa.string()), n, [None, pa.py_buffer(offsets)], 0, children=[names])
 
 
 def transitions(c: Columns, n: int, first_id: int) -> list[pa.Array]:
     """Columns of transitions.parquet."""
+    numbers = bytearray(8 * n)
+    validity.numbered(first_id, 1, memoryview(numbers).cast("q"))
     return [
-        steps(first_id, 1, n, pa.int64()),
+        pa.Array.from_buffers(pa.int64(), n, [None, pa.py_buffer(numbers)], 0),
         times(c["ts"], n),
-        nullable(plain(c["packet"], n), 0),
+        nullable(c["packet"], n, 0),
         plain(c["conn_id"], n),
-        named(plain(c["event"], n), codes.EVENTS),
-        named(plain(c["direction"], n), codes.DIRECTIONS),
-        named(plain(c["old_state"], n), codes.STATES),
-        named(plain(c["new_state"], n), codes.STATES),
+        named(c["event"], n, codes.EVENTS),
+        named(c["direction"], n, codes.DIRECTIONS),
+        named(c["old_state"], n, codes.STATES),
+        named(c["new_state"], n, codes.STATES),
         plain(c["old_status"], n),
         plain(c["new_status"], n),
-        _CHANGES.take(plain(c["marks"], n)),
-        nullable(plain(c["timeout"], n), -1),
-        named(plain(c["why"], n), codes.WHY),
+        changes(c["marks"], n),
+        nullable(c["timeout"], n, -1),
+        named(c["why"], n, codes.WHY),
     ]
 
 
 def connections(c: Columns, n: int, _first_id: int) -> list[pa.Array]:
     """Columns of connections.parquet."""
-    proto = plain(c["proto"], n)
-    sport, dport = plain(c["sport"], n), plain(c["dport"], n)
-    with_ports = pc.is_in(proto, pa.array(WITH_PORTS, pa.uint8()))
-    is_icmp = pc.is_in(proto, pa.array(_ICMP, pa.uint8()))
-    src_key, dst_key = keys(c["src"], n), keys(c["dst"], n)
-    src, dst = addresses(src_key, dst_key)
-    status = plain(c["status"], n)
-    why = plain(c["why"], n)
-    family = plain(c["family"], n)
+    with_ports, is_icmp = where(c["proto"], n, _PORTS), where(c["proto"], n, _ICMPS)
+    src, dst = addresses(c["src"], c["dst"], n)
+    status = c["status"]
     helper, master = extras(c["extra"], n)
 
     def bit(name: str) -> pa.Array:
-        mask = pa.scalar(codes.STATUS_BITS[name], pa.uint32())
-        return pc.not_equal(pc.bit_wise_and(status, mask), pa.scalar(0, pa.uint32()))
+        bits = _bits(n)
+        return booleans(n, _valid(bits, n, validity.flagged(status, n, codes.STATUS_BITS[name], bits)))
 
     return [
         plain(c["conn_id"], n),
         community_ids(c, n),
-        named(pc.if_else(pc.equal(family, pa.scalar(6, pa.int8())), 1, 0), ("ipv4", "ipv6")),
-        named(proto, _PROTO_NAMES),
-        proto,
+        named(c["family"], n, _FAMILIES),
+        named(c["proto"], n, _PROTO_NAMES),
+        plain(c["proto"], n),
         plain(c["zone"], n),
         src,
         dst,
-        only(sport, with_ports),
-        only(dport, with_ports),
+        plain(c["sport"], n, with_ports),
+        plain(c["dport"], n, with_ports),
         dst,
         src,
-        only(plain(c["rsport"], n), with_ports),
-        only(plain(c["rdport"], n), with_ports),
-        src_key,
-        dst_key,
-        only(pc.shift_right(dport, pa.scalar(8, pa.uint16())), is_icmp).cast(pa.uint8()),
-        only(pc.bit_wise_and(dport, pa.scalar(255, pa.uint16())), is_icmp).cast(pa.uint8()),
-        only(sport, is_icmp),
+        plain(c["rsport"], n, with_ports),
+        plain(c["rdport"], n, with_ports),
+        keys(c["src"], n),
+        keys(c["dst"], n),
+        octets_of(c["dport"], n, 8, is_icmp),
+        octets_of(c["dport"], n, 0, is_icmp),
+        plain(c["sport"], n, is_icmp),
         plain(c["orig_packets"], n),
         plain(c["orig_bytes"], n),
         plain(c["reply_packets"], n),
@@ -164,29 +242,29 @@ def connections(c: Columns, n: int, _first_id: int) -> list[pa.Array]:
         times(c["end_ts"], n),
         plain(c["conn_id"], n),
         plain(c["last_packet"], n),
-        named(plain(c["state"], n), codes.STATES),
-        status,
+        named(c["state"], n, codes.STATES),
+        plain(status, n),
         bit("SEEN_REPLY"),
         bit("ASSURED"),
         bit("EXPECTED"),
-        named(why, codes.WHY),
-        nullable(plain(c["left"], n), -1),
+        named(c["why"], n, codes.WHY),
+        nullable(c["left"], n, -1),
         plain(c["mark"], n),
         helper,
         master,
-        pc.not_equal(plain(c["midstream"], n), pa.scalar(0, pa.int8())),
+        booleans(n, where(c["midstream"], n, _NOT_ZERO)),
     ]
 
 
 def extras(extra: dict[int, tuple[str | None, int | None]], n: int) -> tuple[pa.Array, pa.Array]:
     """Helper and master columns of the few rows that have them."""
     if not extra:
-        return pa.nulls(n, pa.string()).dictionary_encode(), pa.nulls(n, pa.int64())
+        return pa.nulls(n, arrow_type("dict")), pa.nulls(n, pa.int64())
     helper: list[str | None] = [None] * n
     master: list[int | None] = [None] * n
     for row, (name, number) in extra.items():
         helper[row], master[row] = name, number
-    return pa.array(helper, pa.string()).dictionary_encode(), pa.array(master, pa.int64())
+    return texts(helper), pa.array(master, pa.int64())
 
 
 def community_ids(c: Columns, n: int) -> pa.Array:
@@ -195,21 +273,17 @@ def community_ids(c: Columns, n: int) -> pa.Array:
     FlowHash({1: ICMP_PAIRS, 58: ICMPV6_PAIRS}, text).fill(
         c["src"], c["dst"], c["proto"], c["family"], c["sport"], c["dport"], n
     )
-    offsets = steps(0, _ID_LENGTH, n + 1, pa.int32())
-    return pa.StringArray.from_buffers(n, offsets.buffers()[1], pa.py_buffer(text))
+    offsets, numbers = _places(n + 1)
+    validity.numbered(0, _ID_LENGTH, numbers)
+    return pa.StringArray.from_buffers(n, pa.py_buffer(offsets), pa.py_buffer(text))
 
 
 def packets(c: Columns, n: int, _first_id: int) -> list[pa.Array]:
     """Columns of packets.parquet."""
-    flags = plain(c["flags"], n)
-    is_tcp = pc.greater_equal(flags, pa.scalar(0, pa.int16()))
-    bounds = pc.not_equal(plain(c["bounds"], n), pa.scalar(0, pa.int8()))
-    proto = plain(c["proto"], n)
-    is_ip = pc.greater_equal(proto, pa.scalar(0, pa.int16()))
-    with_ports = pc.is_in(proto, pa.array(WITH_PORTS, pa.int16()))
-    src, dst = addresses(only(keys(c["src"], n), is_ip), only(keys(c["dst"], n), is_ip))
-    refreshed = plain(c["refreshed"], n)
-    margin = plain(c["margin"], n)
+    proto, refreshed = c["proto"], c["refreshed"]
+    is_tcp, bounds = where(c["flags"], n, _NOT_NEGATIVE), where(c["bounds"], n, _NOT_ZERO)
+    with_ports = where(proto, n, _PORTS)
+    src, dst = addresses(c["src"], c["dst"], n, where(proto, n, _NOT_NEGATIVE))
     return [
         plain(c["packet"], n),
         times(c["ts"], n),
@@ -218,31 +292,31 @@ def packets(c: Columns, n: int, _first_id: int) -> list[pa.Array]:
         plain(c["offset"], n),
         plain(c["caplen"], n),
         plain(c["wirelen"], n),
-        nullable(plain(c["conn_id"], n), 0),
-        nullable(plain(c["tuple_conn_id"], n), 0),
-        named(plain(c["direction"], n), codes.DIRECTIONS),
-        named(plain(c["ctstate"], n), codes.CTSTATES),
-        named(plain(c["reason"], n), reasons.NAMES),
-        named(plain(c["state"], n), codes.STATES),
-        nullable(plain(c["timeout"], n), -1),
-        nullable(refreshed, -1).cast(pa.bool_()),
-        only(flags, is_tcp).cast(pa.uint8()),
-        only(plain(c["seq"], n), is_tcp),
-        only(plain(c["ack"], n), is_tcp),
-        only(plain(c["seq_end"], n), bounds),
-        only(plain(c["seq_low"], n), bounds),
-        only(plain(c["seq_high"], n), bounds),
-        only(plain(c["ack_low"], n), bounds),
-        only(plain(c["ack_high"], n), bounds),
-        only(margin, bounds),
-        named(proto, _PROTO_NAMES),
+        nullable(c["conn_id"], n, 0),
+        nullable(c["tuple_conn_id"], n, 0),
+        named(c["direction"], n, codes.DIRECTIONS),
+        named(c["ctstate"], n, codes.CTSTATES),
+        named(c["reason"], n, reasons.NAMES),
+        named(c["state"], n, codes.STATES),
+        nullable(c["timeout"], n, -1),
+        booleans(n, where(refreshed, n, _TRUE), where(refreshed, n, marking([0, 1]))),
+        octets_of(c["flags"], n, 0, is_tcp),
+        plain(c["seq"], n, is_tcp),
+        plain(c["ack"], n, is_tcp),
+        plain(c["seq_end"], n, bounds),
+        plain(c["seq_low"], n, bounds),
+        plain(c["seq_high"], n, bounds),
+        plain(c["ack_low"], n, bounds),
+        plain(c["ack_high"], n, bounds),
+        plain(c["margin"], n, bounds),
+        named(proto, n, _PROTO_NAMES),
         src,
         dst,
-        only(plain(c["sport"], n), with_ports),
-        only(plain(c["dport"], n), with_ports),
-        nullable(plain(c["length"], n), -1),
-        only(plain(c["payload"], n), is_tcp),
-        only(plain(c["window"], n), is_tcp),
+        plain(c["sport"], n, with_ports),
+        plain(c["dport"], n, with_ports),
+        nullable(c["length"], n, -1),
+        plain(c["payload"], n, is_tcp),
+        plain(c["window"], n, is_tcp),
     ]
 
 
@@ -280,7 +354,7 @@ def _arrays(table: str, rows: list[dict[str, Any]]) -> list[pa.Array]:
         kind = arrow_type(column.type)
         values = [row.get(column.name) for row in rows]
         if column.type == "dict":
-            arrays.append(pa.array(values, pa.string()).dictionary_encode())
+            arrays.append(texts(values))
         else:
             arrays.append(pa.array(values, kind))
     return arrays

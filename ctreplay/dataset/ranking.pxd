@@ -1,6 +1,7 @@
 cimport cython
 
 cimport ctreplay.octets as octets
+from ctreplay.dataset.distinct cimport Distinct
 
 cdef Py_ssize_t _COUNTERS, _FEW, _MANY, _START
 cdef unsigned long long _MASK
@@ -13,12 +14,7 @@ cdef class Ranking:
     cdef public bint services
     cdef unsigned int[::1] counters
     cdef unsigned int threshold
-    cdef long long kept
-    cdef unsigned long long mask
-    cdef unsigned int[::1] slots
-    cdef unsigned long long[::1] high
-    cdef unsigned long long[::1] low
-    cdef unsigned long long[::1] tail
+    cdef Distinct known
     cdef unsigned long long[::1] entries
     cdef unsigned long long[::1] unreplied
     cdef unsigned long long[::1] sizes
@@ -41,17 +37,12 @@ cdef class Ranking:
     @cython.locals(per_value="unsigned long long[::1]", i=Py_ssize_t, value="unsigned int", sum_="unsigned long long")
     cpdef unsigned int reached(self, unsigned int many) except? 77
 
-    @cython.locals(i=Py_ssize_t, hashed="unsigned long long", place=Py_ssize_t)
+    @cython.locals(i=Py_ssize_t, place=Py_ssize_t)
     cpdef int count(
         self, const unsigned char[::1] addresses, const unsigned char[::1] proto, const unsigned short[::1] dport,
-        const long long[::1] sizes, const unsigned char[::1] seen_reply, Py_ssize_t n,
+        const unsigned long long[::1] sent, const unsigned long long[::1] answered,
+        const unsigned char[::1] seen_reply, Py_ssize_t first, Py_ssize_t n,
     ) except -1
-
-    @cython.locals(at="unsigned long long", found=Py_ssize_t)
-    cdef Py_ssize_t place(self, unsigned long long hashed) except -1
-
-    @cython.locals(i="unsigned long long", kept="unsigned long long", at="unsigned long long")
-    cdef grow(self)
 
     @cython.locals(i=Py_ssize_t, sum_="long long")
     cpdef Py_ssize_t used(self, unsigned int threshold) except -1

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from ctreplay import octets
+from ctreplay.dataset.distinct import Distinct
 
 _COUNTERS = 1 << 18
 _MASK = _COUNTERS - 1
@@ -41,28 +42,21 @@ class Ranking:
     """
 
     __slots__ = (
-        "counters", "entries", "high", "kept", "low", "mask", "services", "sizes", "slots", "tail", "threshold",
-        "unreplied", "x_high", "x_low", "x_tail",
+        "counters", "entries", "known", "services", "sizes", "threshold", "unreplied", "x_high", "x_low", "x_tail",
     )  # fmt: skip
 
     def __init__(self, services: bool) -> None:
         self.services = services
         self.counters = _numbers(_COUNTERS, "I")
         self.threshold = 1
-        self.reset(_START)
+        self.reset()
 
-    def reset(self, size: int) -> None:
-        """Nothing counted yet, and room for `size` // 2."""
-        self.kept = 0
-        self.mask = size - 1
-        # place in the others, from 1
-        self.slots = _numbers(size, "I")
-        self.high = _numbers(size // 2)
-        self.low = _numbers(size // 2)
-        self.tail = _numbers(size // 2)
-        self.entries = _numbers(size // 2)
-        self.unreplied = _numbers(size // 2)
-        self.sizes = _numbers(size // 2)
+    def reset(self) -> None:
+        """Nothing is counted yet."""
+        self.known = Distinct()
+        self.entries = _numbers(_START)
+        self.unreplied = _numbers(_START)
+        self.sizes = _numbers(_START)
 
     def load(self, addresses: Any, proto: Any, dport: Any, i: int) -> int:
         """The key of row `i`; returns its hash."""
@@ -101,56 +95,30 @@ class Ranking:
             value -= 1
         return value
 
-    def count(self, addresses: Any, proto: Any, dport: Any, sizes: Any, seen_reply: Any, n: int) -> int:
-        """Second pass: `sizes` are bytes of both directions, `seen_reply` 1 or 0 for each row."""
+    def count(
+        self, addresses: Any, proto: Any, dport: Any, sent: Any, answered: Any, seen_reply: Any, first: int, n: int
+    ) -> int:
+        """Second pass: `sent` and `answered` are bytes in both directions, `seen_reply` a bit for each row, from bit
+        `first` on.
+        """
         for i in range(n):
-            hashed = self.load(addresses, proto, dport, i)
-            if self.counters[hashed & _MASK] < self.threshold:
+            if self.counters[self.load(addresses, proto, dport, i) & _MASK] < self.threshold:
                 continue
-            place = self.place(hashed)
+            place = self.known.number(self.x_high, self.x_low, self.x_tail)
+            if place == len(self.entries):
+                self.grow()
             self.entries[place] += 1
-            self.sizes[place] += sizes[i]
-            if not seen_reply[i]:
+            self.sizes[place] += sent[i] + answered[i]
+            if not seen_reply[(first + i) >> 3] >> ((first + i) & 7) & 1:
                 self.unreplied[place] += 1
         return 0
 
-    def place(self, hashed: int) -> int:
-        """Where the key loaded last is counted."""
-        at = hashed & self.mask
-        found: int = 0
-        while True:
-            found = self.slots[at]
-            if found == 0:
-                break
-            found -= 1
-            if self.low[found] == self.x_low and self.tail[found] == self.x_tail and self.high[found] == self.x_high:
-                return found
-            at = (at + 1) & self.mask
-        found = self.kept
-        if 2 * (found + 1) > self.mask:
-            self.grow()
-            return self.place(hashed)
-        self.kept = found + 1
-        self.slots[at] = found + 1
-        self.high[found] = self.x_high
-        self.low[found] = self.x_low
-        self.tail[found] = self.x_tail
-        return found
-
     def grow(self) -> None:
         """Double the room."""
-        kept = self.kept
-        columns = [self.high, self.low, self.tail, self.entries, self.unreplied, self.sizes]
-        self.reset(2 * (self.mask + 1))
-        fresh = [self.high, self.low, self.tail, self.entries, self.unreplied, self.sizes]
+        columns = [self.entries, self.unreplied, self.sizes]
+        self.entries, self.unreplied, self.sizes = fresh = [_numbers(2 * len(column)) for column in columns]
         for old, new in zip(columns, fresh, strict=True):
             new[: len(old)] = old
-        for i in range(kept):
-            at = hash_of(self.high[i], self.low[i], self.tail[i]) & self.mask
-            while self.slots[at]:
-                at = (at + 1) & self.mask
-            self.slots[at] = i + 1
-        self.kept = kept
 
     def best(self, top: int) -> list[Ranked] | None:
         """The first `top`, and all that have as many entries as the last of them, in no order.
@@ -158,15 +126,16 @@ class Ranking:
         None when something not counted could belong to them: then `count` all rows once more. Where that would take
         much room, because hardly anything occurs twice, the answer is what was counted. `top` is at most 64.
         """
-        counts = sorted(self.entries[: self.kept], reverse=True)[:top]
+        known = self.known
+        counts = sorted(self.entries[: known.found], reverse=True)[:top]
         least = min(counts, default=1)
         if least < self.threshold and self.used(least) <= _MANY:
             self.threshold = least
-            self.reset(_START)
+            self.reset()
             return None
         return [
-            (self.high[i], self.low[i], self.tail[i], self.entries[i], self.unreplied[i], self.sizes[i])
-            for i in range(self.kept)
+            (known.high[i], known.low[i], known.tail[i], self.entries[i], self.unreplied[i], self.sizes[i])
+            for i in range(known.found)
             if self.entries[i] >= least
         ]
 
@@ -185,7 +154,7 @@ def rankings() -> tuple[Ranking, Ranking]:
 
 
 def hash_of(high: int, low: int, tail: int) -> int:
-    """32 bits of a key."""
+    """32 bits of a key, of which the counter is chosen: without a seed, so that the answer never differs."""
     x = ((low ^ tail << 32) * _K1) & _U64
     x = ((x ^ x >> 29 ^ high) * _K2) & _U64
     return x >> 32

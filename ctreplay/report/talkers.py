@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ctreplay.dataset.convert import WITH_PORTS, address_texts
@@ -33,10 +33,11 @@ def talkers(path: Path, top: int, ranked: tuple[Ranking, Ranking] | None = None)
             ranking.begin()
         while waiting := [ranking for ranking in ranked if ranking not in found]:
             for rows in _parts(file, _COLUMNS):
-                size = _buffer(pc.add(rows["orig_bytes"], rows["reply_bytes"]), "q")
-                seen_reply = _buffer(rows["seen_reply"].cast(pa.uint8()), "B")
+                sizes = _buffer(rows["orig_bytes"], "Q"), _buffer(rows["reply_bytes"], "Q")
+                replies = rows["seen_reply"].chunk(0)
+                seen_reply = memoryview(replies.buffers()[1]).cast("B"), replies.offset
                 for ranking in waiting:
-                    ranking.count(*_keys(rows, ranking), size, seen_reply, rows.num_rows)
+                    ranking.count(*_keys(rows, ranking), *sizes, *seen_reply, rows.num_rows)
             for ranking in waiting:
                 if (best := ranking.best(top)) is not None:
                     found[ranking] = best
@@ -71,8 +72,8 @@ def _keys(rows: pa.Table, ranking: Ranking) -> tuple[memoryview, memoryview, mem
 
 
 def _texts(ranked: list[Ranked]) -> list[dict[str, Any]]:
-    keys = b"".join(high.to_bytes(8, "big") + low.to_bytes(8, "big") for high, low, *_ in ranked)
-    addresses = address_texts(pa.Array.from_buffers(pa.binary(16), len(ranked), [None, pa.py_buffer(keys)]))
+    high, low = (array("Q", (row[half] for row in ranked)) for half in range(2))
+    addresses = address_texts(high, low, len(ranked))
     return [
         {
             "proto": PROTOCOLS.get(tail >> 16, str(tail >> 16)),

@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ctreplay import reasons
@@ -60,7 +59,8 @@ def triage(
 def _rows(path: Path, table: str) -> list[dict[str, Any]]:
     """A small table as dictionaries, without its times: Python has none that hold nanoseconds."""
     columns = [column.name for column in TABLES[table] if column.type != "ts"]
-    rows: list[dict[str, Any]] = pq.read_table(path / f"{table}.parquet", columns=columns).to_pylist()
+    with pq.ParquetFile(path / f"{table}.parquet") as file:
+        rows: list[dict[str, Any]] = file.read(columns=columns).to_pylist()
     return rows
 
 
@@ -96,9 +96,9 @@ def _table(path: Path, run: dict[str, Any]) -> dict[str, Any]:
     early = full = most = 0
     with pq.ParquetFile(path / "occupancy.parquet") as file:
         for batch in file.iter_batches(columns=["early_drops", "full_drops", "inserts"]):
-            early += pc.sum(batch["early_drops"]).as_py() or 0
-            full += pc.sum(batch["full_drops"]).as_py() or 0
-            most = max(most, pc.max(batch["inserts"]).as_py() or 0)
+            early += sum(batch["early_drops"].to_pylist())
+            full += sum(batch["full_drops"].to_pylist())
+            most = max(most, max(batch["inserts"].to_pylist(), default=0))
     return {
         "limit": run["sysctls"]["nf_conntrack_max"] or None,
         "peak_entries": run["peak_entries"],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from array import array
 from collections import Counter
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -13,17 +14,22 @@ from hypothesis import strategies as st
 from ctreplay.dataset.ranking import Ranking
 
 TCP, UDP, ICMP, SCTP, UDPLITE = 6, 17, 1, 132, 136
+# bits of other rows before the first one
+BEFORE = 3
 Row = tuple[int, int, int, int, int]
 
 
-def columns(rows: list[Row]) -> tuple[bytes, bytes, array[int], array[int], bytes]:
-    """Address, protocol, port, size and whether replied, as the tables hold them."""
+def columns(rows: list[Row]) -> tuple[Any, ...]:
+    """Address, protocol, port, bytes in both directions and whether replied, as the tables hold them."""
+    replied = sum(one << (BEFORE + row) for row, (*_, one) in enumerate(rows))
     return (
         b"".join(address.to_bytes(16, "big") for address, *_ in rows),
         bytes(proto for _, proto, *_ in rows),
         array("H", (port for _, _, port, *_ in rows)),
-        array("q", (size for *_, size, _ in rows)),
-        bytes(replied for *_, replied in rows),
+        array("Q", (size // 3 for *_, size, _ in rows)),
+        array("Q", (size - size // 3 for *_, size, _ in rows)),
+        replied.to_bytes((BEFORE + len(rows)) // 8 + 1, "little"),
+        BEFORE,
     )
 
 
@@ -34,7 +40,7 @@ def ranked(
     ranking = Ranking(services)
     for _ in range(first_passes):
         for rows in batches:
-            address, proto, port, _, _ = columns(rows)
+            address, proto, port, *_ = columns(rows)
             ranking.estimate(address, proto, port, len(rows))
     ranking.begin()
     for passes in range(1, 9):

@@ -1,0 +1,36 @@
+cimport cython
+
+cimport ctreplay.octets as octets
+
+cdef Py_ssize_t _START
+cdef unsigned long long _U64, _K1, _K2
+
+
+@cython.final
+cdef class Distinct:
+    cdef unsigned long long seed
+    cdef public Py_ssize_t found
+    cdef unsigned long long mask
+    cdef unsigned int[::1] slots
+    cdef public unsigned long long[::1] high
+    cdef public unsigned long long[::1] low
+    cdef public unsigned int[::1] tail
+
+    @cython.locals(
+        found=Py_ssize_t, i=Py_ssize_t, at="unsigned long long", slots="unsigned int[::1]",
+        high="unsigned long long[::1]", low="unsigned long long[::1]", tail="unsigned int[::1]",
+    )
+    cdef int resize(self, Py_ssize_t size) except -1
+
+    @cython.locals(x="unsigned long long")
+    cdef unsigned long long hash(
+        self, unsigned long long high, unsigned long long low, unsigned long long tail
+    ) noexcept
+
+    @cython.locals(at="unsigned long long", one=Py_ssize_t)
+    cpdef Py_ssize_t number(self, unsigned long long high, unsigned long long low, unsigned int tail) except -1
+
+    @cython.locals(every=cython.bint, i=Py_ssize_t)
+    cpdef int numbers(
+        self, const unsigned char[::1] keys, Py_ssize_t n, const unsigned char[::1] bits, int[::1] out
+    ) except -1

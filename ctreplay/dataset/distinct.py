@@ -1,0 +1,92 @@
+"""Addresses, or addresses with a protocol and port, numbered in the order in which they first occur."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from ctreplay import octets
+
+_START = 1 << 10
+_U64 = 0xFFFFFFFFFFFFFFFF
+_K1 = 0x9E3779B97F4A7C15
+_K2 = 0xC2B2AE3D27D4EB4F
+
+
+class Distinct:
+    """Numbers keys from 0 on: `high` and `low`, halves of an address, and `tail`, a number; `found` of them so far.
+
+    The hash has a seed, because whoever sends the packets chooses the addresses; no number depends on it.
+    """
+
+    __slots__ = ("found", "high", "low", "mask", "seed", "slots", "tail")
+
+    def __init__(self) -> None:
+        self.seed = int.from_bytes(os.urandom(8), "little")
+        self.found = 0
+        self.high: Any = None
+        self.low: Any = None
+        self.tail: Any = None
+        self.resize(_START)
+
+    def resize(self, size: int) -> int:
+        """Room for `size` // 2 keys, with what was found so far."""
+        found = self.found
+        slots = memoryview(bytearray(4 * size)).cast("I")
+        high = memoryview(bytearray(4 * size)).cast("Q")
+        low = memoryview(bytearray(4 * size)).cast("Q")
+        tail = memoryview(bytearray(2 * size)).cast("I")
+        self.mask = size - 1
+        if found:
+            high[:found] = self.high[:found]
+            low[:found] = self.low[:found]
+            tail[:found] = self.tail[:found]
+        for i in range(found):
+            at = self.hash(high[i], low[i], tail[i]) & self.mask
+            while slots[at]:
+                at = (at + 1) & self.mask
+            slots[at] = i + 1
+        # number of the key, from 1
+        self.slots = slots
+        self.high = high
+        self.low = low
+        self.tail = tail
+        return 0
+
+    def hash(self, high: int, low: int, tail: int) -> int:
+        """32 bits of a key."""
+        x = ((low ^ tail << 32 ^ self.seed) * _K1) & _U64
+        x = ((x ^ x >> 29 ^ high) * _K2) & _U64
+        return x >> 32
+
+    def number(self, high: int, low: int, tail: int) -> int:
+        """The number of a key, a new one if it did not occur yet."""
+        at = self.hash(high, low, tail) & self.mask
+        while True:
+            one = self.slots[at]
+            if one == 0:
+                break
+            one -= 1
+            if self.low[one] == low and self.tail[one] == tail and self.high[one] == high:
+                return one
+            at = (at + 1) & self.mask
+        one = self.found
+        if 2 * (one + 1) > self.mask:
+            self.resize(2 * (self.mask + 1))
+            return self.number(high, low, tail)
+        self.high[one] = high
+        self.low[one] = low
+        self.tail[one] = tail
+        self.slots[at] = one + 1
+        self.found = one + 1
+        return one
+
+    def numbers(self, keys: Any, n: int, bits: Any, out: Any) -> int:
+        """Numbers of `n` addresses of 16 bytes, as far as their bit is set (no bits: of all); others are 0."""
+        every = len(bits) == 0
+        for i in range(n):
+            if every or bits[i >> 3] >> (i & 7) & 1:
+                out[i] = self.number(octets.be64(keys, 16 * i), octets.be64(keys, 16 * i + 8), 0)
+            else:
+                out[i] = 0
+        return 0
