@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from ctreplay.dataset.tables import ParquetTables
 
-# one that is filled, one that is written; of packets, which are converted and encoded in turn, one more
+# one that is filled, one that is written; of packets, by far the most rows, one that is converted meanwhile
 _BATCHES = {"transitions": 2, "connections": 2, "packets": 3, "occupancy": 2}
 _ANSWER, _FREE, _FAILED = "answer", "free", "failed"
 _PLACE = "place"
@@ -158,8 +158,8 @@ def _places(memory: int) -> dict[tuple[str, int], Columns]:
 
 
 class _Worker:
-    """Works on the messages. Packets, by far the most rows, are encoded in a thread of their own: pyarrow lets go of
-    the interpreter lock.
+    """Works on the messages. Batches are converted at once and encoded in a thread: pyarrow lets go of the interpreter
+    lock.
     """
 
     tables: ParquetTables
@@ -169,8 +169,8 @@ class _Worker:
         self.answers = answers
         self.lock = threading.Lock()
         self.places = _places(memory)
-        self.packets: SimpleQueue[tuple[tuple[str, int], pa.RecordBatch] | None] = SimpleQueue()
-        self.thread = threading.Thread(target=self._packets, daemon=True)
+        self.converted: SimpleQueue[tuple[tuple[str, int], pa.RecordBatch] | None] = SimpleQueue()
+        self.thread = threading.Thread(target=self._encode, daemon=True)
         self.thread.start()
 
     def answer(self, kind: str, value: Any) -> None:
@@ -184,15 +184,13 @@ class _Worker:
         except (TypeError, pickle.PicklingError):
             self.answer(_FAILED, OSError(f"{type(exc).__name__}: {exc}"))
 
-    def put(self, place: tuple[str, int], batch: pa.RecordBatch) -> None:
-        """Write a batch and give its memory back."""
-        self.tables.put(place[0], batch)
-        self.answer(_FREE, place)
-
-    def _packets(self) -> None:
+    def _encode(self) -> None:
         try:
-            while (job := self.packets.get()) is not None:
-                self.put(*job)
+            while (job := self.converted.get()) is not None:
+                place, batch = job
+                self.tables.put(place[0], batch)
+                # its memory can be filled again
+                self.answer(_FREE, place)
         except BrokenPipeError:
             pass
         except Exception as exc:
@@ -204,11 +202,7 @@ class _Worker:
             place, extra, n, named = arguments
             for name in named:
                 reasons.code(name)
-            batch = self.tables.batch(place[0], self.places[place] | {"extra": extra}, n)
-            if place[0] == "packets":
-                self.packets.put((place, batch))
-            else:
-                self.put(place, batch)
+            self.converted.put((place, self.tables.batch(place[0], self.places[place] | {"extra": extra}, n)))
         elif what == "write":
             self.tables.write(*arguments)
         elif what == "open":
@@ -218,7 +212,7 @@ class _Worker:
             self.tables = ParquetTables(Path(self.folder), metadata)
         else:
             if what == "close":
-                self.packets.put(None)
+                self.converted.put(None)
                 self.thread.join()
             self.answer(_ANSWER, getattr(self.tables, what)(*arguments))
 
