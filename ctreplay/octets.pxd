@@ -22,6 +22,11 @@ cdef extern from *:
     static inline uint64_t ctreplay_be64(const unsigned char *b) {
         return (uint64_t)ctreplay_be32(b) << 32 | ctreplay_be32(b + 4);
     }
+    static inline int ctreplay_put64(unsigned char *b, uint64_t value) {
+        b[0] = value >> 56; b[1] = value >> 48; b[2] = value >> 40; b[3] = value >> 32;
+        b[4] = value >> 24; b[5] = value >> 16; b[6] = value >> 8; b[7] = value;
+        return 0;
+    }
     static inline PyObject *ctreplay_copy(const unsigned char *b, Py_ssize_t count) {
         return PyBytes_FromStringAndSize((const char *)b, count);
     }
@@ -30,6 +35,8 @@ cdef extern from *:
     #define ctreplay_octets_be32(view, at) ctreplay_be32(ctreplay_octets((view).data, (view).shape[0], at, 4))
     #define ctreplay_octets_le32(view, at) ctreplay_le32(ctreplay_octets((view).data, (view).shape[0], at, 4))
     #define ctreplay_octets_be64(view, at) ctreplay_be64(ctreplay_octets((view).data, (view).shape[0], at, 8))
+    #define ctreplay_octets_put64(view, at, value) \
+        ctreplay_put64((unsigned char *)ctreplay_octets((view).data, (view).shape[0], at, 8), value)
     #define ctreplay_octets_copy(view, begin, end) \
         ctreplay_copy(ctreplay_octets((view).data, (view).shape[0], begin, (end) - (begin)), (end) - (begin))
     """
@@ -37,4 +44,5 @@ cdef extern from *:
     unsigned int be32 "ctreplay_octets_be32"(const unsigned char[::1] b, Py_ssize_t at) noexcept
     unsigned int le32 "ctreplay_octets_le32"(const unsigned char[::1] b, Py_ssize_t at) noexcept
     unsigned long long be64 "ctreplay_octets_be64"(const unsigned char[::1] b, Py_ssize_t at) noexcept
+    int put64 "ctreplay_octets_put64"(unsigned char[::1] b, Py_ssize_t at, unsigned long long value) noexcept
     bytes copy "ctreplay_octets_copy"(const unsigned char[::1] b, Py_ssize_t begin, Py_ssize_t end)

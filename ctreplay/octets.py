@@ -28,6 +28,12 @@ def le32(b: Octets, at: int) -> int:
     return b[at] | b[at + 1] << 8 | b[at + 2] << 16 | b[at + 3] << 24
 
 
+def put64(b: bytearray | memoryview, at: int, value: int) -> int:
+    """Write eight bytes at `at`, big endian."""
+    b[at : at + 8] = value.to_bytes(8, "big")
+    return 0
+
+
 def copy(b: Octets, begin: int, end: int) -> bytes:
     """The bytes from `begin` to before `end`."""
     return bytes(b[begin:end])

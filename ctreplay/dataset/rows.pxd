@@ -1,5 +1,6 @@
 cimport cython
 
+cimport ctreplay.octets as octets
 from ctreplay.packet cimport Packet
 from ctreplay.tracker.entry cimport Entry
 from ctreplay.tracker.occupancy cimport Occupancy
@@ -144,4 +145,3 @@ cdef class RowSink(Sink):
 
 
 cdef int state_code(Entry e) noexcept
-cdef int put64(unsigned char[::1] b, int o, unsigned long long value) except -1

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from ctreplay import octets
 from ctreplay.dataset.columns import LAYOUTS, Columns, Fresh, fresh
 from ctreplay.packet import Packet
 from ctreplay.tracker import codes
@@ -283,10 +284,10 @@ class RowSink(Sink):
         r.family[i] = e.family
         r.proto[i] = e.proto
         r.zone[i] = e.zone
-        put64(r.src, 16 * i, e.src_hi)
-        put64(r.src, 16 * i + 8, e.src_lo)
-        put64(r.dst, 16 * i, e.dst_hi)
-        put64(r.dst, 16 * i + 8, e.dst_lo)
+        octets.put64(r.src, 16 * i, e.src_hi)
+        octets.put64(r.src, 16 * i + 8, e.src_lo)
+        octets.put64(r.dst, 16 * i, e.dst_hi)
+        octets.put64(r.dst, 16 * i + 8, e.dst_lo)
         r.sport[i] = e.sport
         r.dport[i] = e.dport
         r.rsport[i] = e.rsport
@@ -412,10 +413,10 @@ class RowSink(Sink):
         """Protocol, addresses and ports of row `i`."""
         r = self.packets
         r.proto[i] = p.proto
-        put64(r.src, 16 * i, p.src_hi)
-        put64(r.src, 16 * i + 8, p.src_lo)
-        put64(r.dst, 16 * i, p.dst_hi)
-        put64(r.dst, 16 * i + 8, p.dst_lo)
+        octets.put64(r.src, 16 * i, p.src_hi)
+        octets.put64(r.src, 16 * i + 8, p.src_lo)
+        octets.put64(r.dst, 16 * i, p.dst_hi)
+        octets.put64(r.dst, 16 * i + 8, p.dst_lo)
         r.sport[i] = p.sport
         r.dport[i] = p.dport
         return 0
@@ -440,16 +441,3 @@ def state_code(e: Entry) -> int:
     if e.proto == _SCTP:
         return 10 + e.state
     return -1
-
-
-def put64(b: bytearray, o: int, value: int) -> int:
-    """Eight bytes at `o`, big endian."""
-    b[o] = value >> 56 & 255
-    b[o + 1] = value >> 48 & 255
-    b[o + 2] = value >> 40 & 255
-    b[o + 3] = value >> 32 & 255
-    b[o + 4] = value >> 24 & 255
-    b[o + 5] = value >> 16 & 255
-    b[o + 6] = value >> 8 & 255
-    b[o + 7] = value & 255
-    return 0

@@ -15,3 +15,6 @@ def test_integers(b: bytes, data: st.DataObject) -> None:
     assert octets.be32(b, at) == int.from_bytes(b[at : at + 4], "big")
     assert octets.le32(b, at) == int.from_bytes(b[at : at + 4], "little")
     assert octets.be64(b, at) == int.from_bytes(b[at : at + 8], "big")
+    written = bytearray(b)
+    octets.put64(written, at, octets.be64(b, len(b) - 8))
+    assert written == b[:at] + b[-8:] + b[at + 8 :]
