@@ -1,6 +1,5 @@
 cimport cython
 
-cdef int _LONGEST
 cdef unsigned long long _MAPPED, _U32
 
 

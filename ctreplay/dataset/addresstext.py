@@ -5,7 +5,8 @@ from __future__ import annotations
 import socket
 from typing import Any
 
-_LONGEST = 46
+# bytes of a text
+LONGEST = 46
 _MAPPED = 0xFFFF
 _U32 = 0xFFFFFFFF
 
@@ -53,8 +54,3 @@ class AddressText:
             out[o] = 48 + value % 10
             o += 1
         return o
-
-
-def buffers(n: int) -> tuple[bytearray, bytearray]:
-    """Room for the texts of `n` addresses, and for their offsets (32-bit)."""
-    return bytearray(_LONGEST * n + 1), bytearray(4 * (n + 1))

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
+from struct import calcsize
 from typing import Any, NamedTuple
 
 import pyarrow as pa
 
 from ctreplay import reasons
 from ctreplay.dataset import validity
-from ctreplay.dataset.addresstext import AddressText, buffers
+from ctreplay.dataset.addresstext import LONGEST, AddressText
 from ctreplay.dataset.columns import Columns
 from ctreplay.dataset.community_id import ICMP_PAIRS, ICMPV6_PAIRS
 from ctreplay.dataset.distinct import Distinct
@@ -30,34 +31,29 @@ _ID_LENGTH = 30
 class Valid(NamedTuple):
     """The rows of a batch that have a value: a bit for each (None: all of them have one), and how many have none."""
 
-    bits: bytearray | None
+    bits: pa.Buffer | None
     nulls: int
-
-    @property
-    def buffer(self) -> pa.Buffer | None:
-        return None if self.bits is None else pa.py_buffer(self.bits)
 
 
 EVERY = Valid(None, 0)
 
 
-def _valid(bits: bytearray, n: int, count: int) -> Valid:
-    return EVERY if count == n else Valid(bits, n - count)
+def room(n: int, code: str = "B") -> tuple[pa.Buffer, memoryview]:
+    """Memory for `n` numbers, with anything in it: as Arrow holds it, and to write to."""
+    buffer = pa.allocate_buffer(n * calcsize(code))
+    return buffer, memoryview(buffer).cast("B").cast(code)  # type: ignore[call-overload]
 
 
-def _bits(n: int) -> bytearray:
-    return bytearray((n + 7) // 8)
-
-
-def _places(n: int) -> tuple[bytearray, memoryview]:
-    """Room for `n` 32-bit numbers, as bytes and as numbers."""
-    data = bytearray(4 * n)
-    return data, memoryview(data).cast("i")
+def bits_of(n: int, fill: Callable[[memoryview], int]) -> Valid:
+    """A bit for each row, as `fill` sets them; it answers how many are 1."""
+    buffer, bits = room((n + 7) // 8)
+    count = fill(bits)
+    return EVERY if count == n else Valid(buffer, n - count)
 
 
 def plain(data: Any, n: int, valid: Valid = EVERY, kind: pa.DataType | None = None) -> pa.Array:
     """An Arrow array over the buffer, without a copy."""
-    return pa.Array.from_buffers(kind or _ARROW[data.format], n, [valid.buffer, pa.py_buffer(data)], valid.nulls)
+    return pa.Array.from_buffers(kind or _ARROW[data.format], n, [valid.bits, pa.py_buffer(data)], valid.nulls)
 
 
 def times(data: Any, n: int) -> pa.Array:
@@ -67,8 +63,7 @@ def times(data: Any, n: int) -> pa.Array:
 
 def nullable(data: Any, n: int, absent: int) -> pa.Array:
     """64-bit numbers; `absent` becomes null."""
-    bits = _bits(n)
-    return plain(data, n, _valid(bits, n, validity.present(data, n, absent, bits)))
+    return plain(data, n, bits_of(n, lambda bits: validity.present(data, n, absent, bits)))
 
 
 def _codes(data: Any) -> Any:
@@ -78,8 +73,7 @@ def _codes(data: Any) -> Any:
 
 def where(data: Any, n: int, table: bytes) -> Valid:
     """The rows whose code `table` marks with 1."""
-    bits = _bits(n)
-    return _valid(bits, n, validity.chosen(_codes(data), n, table, bits))
+    return bits_of(n, lambda bits: validity.chosen(_codes(data), n, table, bits))
 
 
 def marking(numbers: Sequence[int]) -> bytes:
@@ -96,29 +90,28 @@ _ICMPS = marking(_ICMP)
 
 def booleans(n: int, true: Valid, valid: Valid = EVERY) -> pa.Array:
     """A column of yes and no."""
-    bits = true.buffer or pa.py_buffer(b"\xff" * ((n + 7) // 8))
-    return pa.Array.from_buffers(pa.bool_(), n, [valid.buffer, bits], valid.nulls)
+    bits = true.bits or pa.py_buffer(b"\xff" * ((n + 7) // 8))
+    return pa.Array.from_buffers(pa.bool_(), n, [valid.bits, bits], valid.nulls)
 
 
 def octets_of(data: Any, n: int, shift: int, valid: Valid) -> pa.Array:
     """Eight bits of 16-bit numbers, from bit `shift` on."""
-    found = bytearray(n)
+    buffer, found = room(n)
     validity.octet(_codes(data), n, shift, found)
-    return pa.Array.from_buffers(pa.uint8(), n, [valid.buffer, pa.py_buffer(found)], valid.nulls)
+    return pa.Array.from_buffers(pa.uint8(), n, [valid.bits, buffer], valid.nulls)
 
 
 def named(data: Any, n: int, names: Sequence[str]) -> pa.Array:
     """Dictionary array of names; numbers below 0 and empty names are null."""
     table, texts = _dictionary(tuple(names))
-    bits = _bits(n)
-    data_, places = _places(n)
-    valid = _valid(bits, n, validity.places(_codes(data), n, table, places, bits))
-    return encoded(data_, n, texts, valid)
+    buffer, places = room(n, "i")
+    valid = bits_of(n, lambda bits: validity.places(_codes(data), n, table, places, bits))
+    return encoded(buffer, n, texts, valid)
 
 
-def encoded(places: bytearray, n: int, texts: pa.Array, valid: Valid = EVERY) -> pa.Array:
+def encoded(places: pa.Buffer, n: int, texts: pa.Array, valid: Valid = EVERY) -> pa.Array:
     """Dictionary array of 32-bit places in `texts`."""
-    indices = pa.Array.from_buffers(pa.int32(), n, [valid.buffer, pa.py_buffer(places)], valid.nulls)
+    indices = pa.Array.from_buffers(pa.int32(), n, [valid.bits, places], valid.nulls)
     return pa.DictionaryArray.from_arrays(indices, texts, safe=False)
 
 
@@ -146,47 +139,52 @@ def keys(data: Any, n: int) -> pa.Array:
 def addresses(first: Any, second: Any, n: int, valid: Valid = EVERY) -> tuple[pa.Array, pa.Array]:
     """Two columns of 16-byte keys as dictionary-encoded text over one common dictionary."""
     distinct = Distinct()
-    bits = b"" if valid.bits is None else valid.bits
-    data, places = _places(n)
-    other_data, other_places = _places(n)
-    distinct.numbers(first, n, bits, places)
-    distinct.numbers(second, n, bits, other_places)
+    bits = memoryview(valid.bits or b"").cast("B")
+    places, numbers = room(n, "i")
+    other_places, other_numbers = room(n, "i")
+    distinct.numbers(first, n, bits, numbers)
+    distinct.numbers(second, n, bits, other_numbers)
     found = address_texts(distinct.high, distinct.low, distinct.found)
-    return encoded(data, n, found, valid), encoded(other_data, n, found, valid)
+    return encoded(places, n, found, valid), encoded(other_places, n, found, valid)
 
 
 def address_texts(high: Any, low: Any, n: int) -> pa.Array:
     """Canonical text of addresses in two halves."""
     if not n:
         return pa.array([], pa.string())
-    out, offsets = buffers(n)
-    AddressText(out, memoryview(offsets).cast("i")).fill(high, low, n)
-    return pa.StringArray.from_buffers(n, pa.py_buffer(offsets), pa.py_buffer(out))
+    text, letters = room(LONGEST * n)
+    offsets, numbers = room(n + 1, "i")
+    AddressText(letters, numbers).fill(high, low, n)
+    return pa.StringArray.from_buffers(n, offsets, text)
 
 
 _PROTO_NAMES = tuple(codes.PROTOCOLS.get(number, str(number)) for number in range(256))
 _FAMILIES = ("", "", "", "", "ipv4", "", "ipv6")
-_CHANGES = codes.MARKS[:7]
-_CHANGE_LENGTH = 16
-_CHANGE_NAMES = b"".join((bytes([len(name)]) + name.encode()).ljust(_CHANGE_LENGTH, b"\0") for name in _CHANGES)
+_CHANGES = codes.MARKS
+_CHANGE_NAMES = b"".join((bytes([len(name)]) + name.encode()).ljust(validity.NAME_ROOM, b"\0") for name in _CHANGES)
+_CHANGE_SETS = [[name for bit, name in enumerate(_CHANGES) if mask >> bit & 1] for mask in range(256)]
+_CHANGE_COUNTS = array("i", map(len, _CHANGE_SETS))
+_CHANGE_LENGTHS = array("i", [sum(map(len, names)) for names in _CHANGE_SETS])
 
 
 def changes(data: Any, n: int) -> pa.Array:
     """Lists of the names of the bits set."""
-    offsets, offsets_ = _places(n + 1)
-    ends, ends_ = _places(len(_CHANGES) * n + 1)
-    text = bytearray(sum(map(len, _CHANGES)) * n)
-    count = validity.named_lists(_codes(data), n, _CHANGE_NAMES, offsets_, ends_, text)
-    names = pa.StringArray.from_buffers(count, pa.py_buffer(ends), pa.py_buffer(text))
-    return pa.Array.from_buffers(pa.list_(pa.string()), n, [None, pa.py_buffer(offsets)], 0, children=[names])
+    marks = _codes(data)
+    count = validity.total(marks, n, _CHANGE_COUNTS)
+    lists, begins = room(n + 1, "i")
+    offsets, numbers = room(count + 1, "i")
+    text, letters = room(validity.total(marks, n, _CHANGE_LENGTHS))
+    validity.named_lists(marks, n, _CHANGE_NAMES, begins, numbers, letters)
+    names = pa.StringArray.from_buffers(count, offsets, text)
+    return pa.Array.from_buffers(pa.list_(pa.string()), n, [None, lists], 0, children=[names])
 
 
 def transitions(c: Columns, n: int, first_id: int) -> list[pa.Array]:
     """Columns of transitions.parquet."""
-    numbers = bytearray(8 * n)
-    validity.numbered(first_id, 1, memoryview(numbers).cast("q"))
+    buffer, numbers = room(n, "q")
+    validity.numbered(first_id, 1, numbers)
     return [
-        pa.Array.from_buffers(pa.int64(), n, [None, pa.py_buffer(numbers)], 0),
+        pa.Array.from_buffers(pa.int64(), n, [None, buffer], 0),
         times(c["ts"], n),
         nullable(c["packet"], n, 0),
         plain(c["conn_id"], n),
@@ -210,8 +208,7 @@ def connections(c: Columns, n: int, _first_id: int) -> list[pa.Array]:
     helper, master = extras(c["extra"], n)
 
     def bit(name: str) -> pa.Array:
-        bits = _bits(n)
-        return booleans(n, _valid(bits, n, validity.flagged(status, n, codes.STATUS_BITS[name], bits)))
+        return booleans(n, bits_of(n, lambda bits: validity.flagged(status, n, codes.STATUS_BITS[name], bits)))
 
     return [
         plain(c["conn_id"], n),
@@ -269,13 +266,13 @@ def extras(extra: dict[int, tuple[str | None, int | None]], n: int) -> tuple[pa.
 
 def community_ids(c: Columns, n: int) -> pa.Array:
     """Community ID of each row; all are 30 characters long."""
-    text = bytearray(_ID_LENGTH * n)
-    FlowHash({1: ICMP_PAIRS, 58: ICMPV6_PAIRS}, text).fill(
+    text, letters = room(_ID_LENGTH * n)
+    FlowHash({1: ICMP_PAIRS, 58: ICMPV6_PAIRS}, letters).fill(
         c["src"], c["dst"], c["proto"], c["family"], c["sport"], c["dport"], n
     )
-    offsets, numbers = _places(n + 1)
+    offsets, numbers = room(n + 1, "i")
     validity.numbered(0, _ID_LENGTH, numbers)
-    return pa.StringArray.from_buffers(n, pa.py_buffer(offsets), pa.py_buffer(text))
+    return pa.StringArray.from_buffers(n, offsets, text)
 
 
 def packets(c: Columns, n: int, _first_id: int) -> list[pa.Array]:

@@ -1,5 +1,7 @@
 cimport cython
 
+cdef int _NAME_ROOM
+
 ctypedef fused Code:
     unsigned char
     unsigned short
@@ -30,6 +32,9 @@ cpdef Py_ssize_t octet(unsigned short[::1] column, Py_ssize_t n, int shift, unsi
 
 @cython.locals(i=Py_ssize_t)
 cpdef Py_ssize_t numbered(long long first, long long step, Number[::1] out) except -1
+
+@cython.locals(i=Py_ssize_t, sum_=Py_ssize_t)
+cpdef Py_ssize_t total(unsigned char[::1] column, Py_ssize_t n, const int[::1] table) except -1
 
 @cython.locals(i=Py_ssize_t, found=int, o=int, code=int, at=Py_ssize_t, k=Py_ssize_t)
 cpdef Py_ssize_t named_lists(

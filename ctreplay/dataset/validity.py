@@ -1,11 +1,15 @@
 """Columns of codes in Arrow's layout: which rows have a value (a bit each, the first row the lowest), places of names.
 
-All functions answer how many rows have a value.
+Where nothing else is said functions answer how many rows have a value.
 """
 
 from __future__ import annotations
 
 from typing import Any
+
+# of a name in a table of names: the length and up to 15 letters
+NAME_ROOM = 16
+_NAME_ROOM = NAME_ROOM
 
 
 def present(column: Any, n: int, absent: int, bits: Any) -> int:
@@ -94,10 +98,18 @@ def numbered(first: int, step: int, out: Any) -> int:
     return len(out)
 
 
+def total(column: Any, n: int, table: Any) -> int:
+    """The sum over all rows of what `table` has for their code."""
+    sum_ = 0
+    for i in range(n):
+        sum_ += table[column[i]]
+    return sum_
+
+
 def named_lists(column: Any, n: int, names: Any, offsets: Any, text_offsets: Any, text: Any) -> int:
     """For each row the names of the bits set in its code, as an Arrow list of strings; returns how many names.
 
-    `names` is 16 bytes for each bit: the length, then the letters.
+    `names` has `NAME_ROOM` bytes for each bit.
     """
     found = 0
     o = 0
@@ -113,7 +125,7 @@ def named_lists(column: Any, n: int, names: Any, offsets: Any, text_offsets: Any
                     text[o] = names[at + 1 + k]
                     o += 1
             code >>= 1
-            at += 16
+            at += _NAME_ROOM
     offsets[n] = found
     text_offsets[found] = o
     return found

@@ -85,7 +85,7 @@ def test_addresses_share_a_dictionary_and_those_without_count_for_nothing(rows):
     n = len(rows)
     keys = [b"".join(row[side].to_bytes(16, "big") for row in rows) for side in range(2)]
     bits = sum(row[2] << i for i, row in enumerate(rows)).to_bytes(n // 8 + 1, "little")
-    valid = convert.Valid(bytearray(bits), n - sum(row[2] for row in rows))
+    valid = convert.Valid(pa.py_buffer(bits), n - sum(row[2] for row in rows))
     found = convert.addresses(keys[0], keys[1], n, valid)
     assert found[0].dictionary.equals(found[1].dictionary)
 
