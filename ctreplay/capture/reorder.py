@@ -43,15 +43,15 @@ class Batch:
         self.sorted = True
         self.copying = size > 0
         self.first_frame = 0
-        self.times_store = array("q", bytes(8 * room))
+        self.times_store = array("q", [0]) * room
         self.times = self.times_store
-        self.starts = array("q", bytes(8 * room))
-        self.caplens = array("i", bytes(4 * room))
-        self.wirelens = array("I", bytes(4 * room))
-        self.facts = array("H", bytes(2 * room))
+        self.starts = array("q", [0]) * room
+        self.caplens = array("i", [0]) * room
+        self.wirelens = array("I", [0]) * room
+        self.facts = array("H", [0]) * room
         # in place: the start is the file offset, and frames follow each other
-        self.frames = array("q", bytes(8 * room)) if self.copying else array("q")
-        self.offsets = array("q", bytes(8 * room)) if self.copying else self.starts
+        self.frames = array("q", [0]) * room if self.copying else array("q")
+        self.offsets = array("q", [0]) * room if self.copying else self.starts
         self.arena = bytearray(size if self.copying else 1)
         self.view = memoryview(self.arena)
         self.order: Sequence[int] = array("q")

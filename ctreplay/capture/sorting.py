@@ -15,7 +15,7 @@ _SHORT = 16
 def order_of(times: array[int], count: int) -> array[int]:
     """Positions of the first `count` times (64-bit numbers) in ascending order; equal times keep their order."""
     keys = times[:count]
-    order = array("q", bytes(8 * count))
+    order = array("q", [0]) * count
     # keys and positions move together, so that all is read in sequence
     sort(keys, order, count)
     return order
@@ -32,8 +32,8 @@ def sort(keys: Any, order: Any, count: int) -> None:
     while end < count:
         end = run(k, o, end, count)
         ends.append(end)
-    spare_keys = memoryview(array("q", bytes(8 * count if len(ends) > 1 else 0)))
-    spare_order = memoryview(array("q", bytes(8 * count if len(ends) > 1 else 0)))
+    spare_keys = memoryview(array("q", [0]) * (count if len(ends) > 1 else 0))
+    spare_order = memoryview(array("q", [0]) * (count if len(ends) > 1 else 0))
     while len(ends) > 1:
         merged = array("q")
         begin = 0
