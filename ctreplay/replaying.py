@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from ctreplay import __version__, reasons
 from ctreplay.build import compiled
 from ctreplay.capture import OutOfOrder, open_captures
-from ctreplay.capture.hashing import LARGE
 from ctreplay.dataset import schema
 from ctreplay.dataset.writer import DatasetWriter, Way
 from ctreplay.tracker import sysctl
@@ -22,6 +21,8 @@ if TYPE_CHECKING:
     from ctreplay.engine import Engine
 
 _SLICE = 50_000
+# bytes of captures from which on a process writes: it starts while the first packets are tracked
+LARGE = 1 << 23
 
 Progress = Callable[[int, int | None, int], None]
 
