@@ -44,10 +44,12 @@ def room(n: int, code: str = "B") -> tuple[pa.Buffer, memoryview]:
     return buffer, memoryview(buffer).cast("B").cast(code)  # type: ignore[call-overload]
 
 
-def bits_of(n: int, fill: Callable[[memoryview], int]) -> Valid:
-    """A bit for each row, as `fill` sets them; it answers how many are 1."""
+def marked(n: int, mark: Callable[[memoryview], object]) -> Valid:
+    """The rows that `mark` marks with 1, in a byte for each."""
+    marks = room(n)[1]
+    mark(marks)
     buffer, bits = room((n + 7) // 8)
-    count = fill(bits)
+    count = validity.pack(marks, n, bits)
     return EVERY if count == n else Valid(buffer, n - count)
 
 
@@ -63,7 +65,7 @@ def times(data: Any, n: int) -> pa.Array:
 
 def nullable(data: Any, n: int, absent: int) -> pa.Array:
     """64-bit numbers; `absent` becomes null."""
-    return plain(data, n, bits_of(n, lambda bits: validity.present(data, n, absent, bits)))
+    return plain(data, n, marked(n, lambda marks: validity.present(data, n, absent, marks)))
 
 
 def _codes(data: Any) -> Any:
@@ -73,7 +75,7 @@ def _codes(data: Any) -> Any:
 
 def where(data: Any, n: int, table: bytes) -> Valid:
     """The rows whose code `table` marks with 1."""
-    return bits_of(n, lambda bits: validity.chosen(_codes(data), n, table, bits))
+    return marked(n, lambda marks: validity.chosen(_codes(data), n, table, marks))
 
 
 def marking(numbers: Sequence[int]) -> bytes:
@@ -105,7 +107,7 @@ def named(data: Any, n: int, names: Sequence[str]) -> pa.Array:
     """Dictionary array of names; numbers below 0 and empty names are null."""
     table, texts = _dictionary(tuple(names))
     buffer, places = room(n, "i")
-    valid = bits_of(n, lambda bits: validity.places(_codes(data), n, table, places, bits))
+    valid = marked(n, lambda marks: validity.places(_codes(data), n, table, places, marks))
     return encoded(buffer, n, texts, valid)
 
 
@@ -208,7 +210,7 @@ def connections(c: Columns, n: int, _first_id: int) -> list[pa.Array]:
     helper, master = extras(c["extra"], n)
 
     def bit(name: str) -> pa.Array:
-        return booleans(n, bits_of(n, lambda bits: validity.flagged(status, n, codes.STATUS_BITS[name], bits)))
+        return booleans(n, marked(n, lambda marks: validity.flagged(status, n, codes.STATUS_BITS[name], marks)))
 
     return [
         plain(c["conn_id"], n),

@@ -1,6 +1,6 @@
-"""Columns of codes in Arrow's layout: which rows have a value (a bit each, the first row the lowest), places of names.
+"""Columns of codes in Arrow's layout: which rows have a value, and where its name is.
 
-Where nothing else is said functions answer how many rows have a value.
+`marks` are a byte for each row, 1 where it has a value; `pack` makes bits of them.
 """
 
 from __future__ import annotations
@@ -12,73 +12,60 @@ NAME_ROOM = 16
 _NAME_ROOM = NAME_ROOM
 
 
-def present(column: Any, n: int, absent: int, bits: Any) -> int:
-    """Rows of a 64-bit column that differ from `absent`."""
-    count = 0
-    byte = 0
+def present(column: Any, n: int, absent: int, marks: Any) -> int:
+    """Mark the rows of a 64-bit column that differ from `absent`."""
     for i in range(n):
-        yes = column[i] != absent
-        count += yes
-        byte |= yes << (i & 7)
-        if i & 7 == 7:
-            bits[i >> 3] = byte
-            byte = 0
-    if n & 7:
-        bits[n >> 3] = byte
-    return count
+        marks[i] = column[i] != absent
+    return 0
 
 
-def flagged(column: Any, n: int, mask: int, bits: Any) -> int:
-    """Rows of a 32-bit column with a bit of `mask`."""
-    count = 0
-    byte = 0
+def flagged(column: Any, n: int, mask: int, marks: Any) -> int:
+    """Mark the rows of a 32-bit column with a bit of `mask`."""
     for i in range(n):
-        yes = column[i] & mask != 0
-        count += yes
-        byte |= yes << (i & 7)
-        if i & 7 == 7:
-            bits[i >> 3] = byte
-            byte = 0
-    if n & 7:
-        bits[n >> 3] = byte
-    return count
+        marks[i] = column[i] & mask != 0
+    return 0
 
 
-def chosen(column: Any, n: int, table: Any, bits: Any) -> int:
-    """Rows of a column of codes (8 or 16 bits, unsigned) for which `table` says so; none beyond its end."""
+def chosen(column: Any, n: int, table: Any, marks: Any) -> int:
+    """Mark the rows of a column of codes (8 or 16 bits, unsigned) that `table` marks; none beyond its end."""
     size = len(table)
-    count = 0
-    byte = 0
     for i in range(n):
         code = column[i]
-        yes = code < size and table[code] != 0
-        count += yes
-        byte |= yes << (i & 7)
-        if i & 7 == 7:
-            bits[i >> 3] = byte
-            byte = 0
-    if n & 7:
-        bits[n >> 3] = byte
-    return count
+        marks[i] = table[code] if code < size else 0
+    return 0
 
 
-def places(column: Any, n: int, table: Any, out: Any, bits: Any) -> int:
-    """Rows whose code (8 or 16 bits, unsigned) has a place in `table` (-1: none), and these places."""
+def places(column: Any, n: int, table: Any, out: Any, marks: Any) -> int:
+    """Mark the rows whose code (8 or 16 bits, unsigned) has a place in `table` (-1: none), and give these places."""
     size = len(table)
-    count = 0
-    byte = 0
     for i in range(n):
         code = column[i]
-        place = -1
-        if code < size:
-            place = table[code]
-        yes = place >= 0
-        out[i] = place if yes else 0
-        count += yes
-        byte |= yes << (i & 7)
-        if i & 7 == 7:
-            bits[i >> 3] = byte
-            byte = 0
+        place = table[code] if code < size else -1
+        marks[i] = place >= 0
+        out[i] = place if place >= 0 else 0
+    return 0
+
+
+def pack(marks: Any, n: int, bits: Any) -> int:
+    """A bit for each row, the first one the lowest of the first byte; returns how many are 1."""
+    count = 0
+    for i in range(n):
+        count += marks[i]
+    for i in range(n >> 3):
+        at = 8 * i
+        bits[i] = (
+            marks[at]
+            | marks[at + 1] << 1
+            | marks[at + 2] << 2
+            | marks[at + 3] << 3
+            | marks[at + 4] << 4
+            | marks[at + 5] << 5
+            | marks[at + 6] << 6
+            | marks[at + 7] << 7
+        )
+    byte = 0
+    for i in range(n & ~7, n):
+        byte |= marks[i] << (i & 7)
     if n & 7:
         bits[n >> 3] = byte
     return count
@@ -88,14 +75,14 @@ def octet(column: Any, n: int, shift: int, out: Any) -> int:
     """Eight bits of a 16-bit column, from bit `shift` on."""
     for i in range(n):
         out[i] = column[i] >> shift & 255
-    return n
+    return 0
 
 
 def numbered(first: int, step: int, out: Any) -> int:
     """Numbers from `first` on, `step` apart."""
     for i in range(len(out)):
         out[i] = first + i * step
-    return len(out)
+    return 0
 
 
 def total(column: Any, n: int, table: Any) -> int:
@@ -107,7 +94,7 @@ def total(column: Any, n: int, table: Any) -> int:
 
 
 def named_lists(column: Any, n: int, names: Any, offsets: Any, text_offsets: Any, text: Any) -> int:
-    """For each row the names of the bits set in its code, as an Arrow list of strings; returns how many names.
+    """For each row the names of the bits set in its code, as an Arrow list of strings.
 
     `names` has `NAME_ROOM` bytes for each bit.
     """
@@ -128,4 +115,4 @@ def named_lists(column: Any, n: int, names: Any, offsets: Any, text_offsets: Any
             at += _NAME_ROOM
     offsets[n] = found
     text_offsets[found] = o
-    return found
+    return 0

@@ -52,8 +52,9 @@ def test_marked_codes(code, values):
 @pytest.mark.parametrize("n", sizes)
 def test_flags(n):
     values = array("I", [i * 0x10001 for i in range(n)])
-    bits = bytearray((n + 7) // 8)
-    count = validity.flagged(values, n, 0x20004, bits)
+    marks, bits = bytearray(n), bytearray((n + 7) // 8)
+    validity.flagged(values, n, 0x20004, marks)
+    count = validity.pack(marks, n, bits)
     wanted = [bool(v & 0x20004) for v in values]
     assert [bool(bits[i >> 3] >> (i & 7) & 1) for i in range(n)] == wanted
     assert count == sum(wanted)
