@@ -24,11 +24,6 @@ GUARDED = (
 HEADERS = ("ctreplay.octets",)
 
 
-# a module constant in C, and the one place where it gets its value
-DECLARED = re.compile(r"^static ([\w ]+) (__pyx_v_\w+__[A-Z]\w*);$", re.M)
-VALUE = re.compile(r"[-+*|&<>() \w]+")
-
-
 class BuildPy(build_py):
     """Puts the query library into the wheel: `queries/` lives at the top of the project."""
 
@@ -39,6 +34,11 @@ class BuildPy(build_py):
             target.mkdir(parents=True, exist_ok=True)
             for path in sorted((ROOT / "queries").glob("*.sql")):
                 shutil.copy2(path, target / path.name)
+
+
+# a module constant in C, and what its value may consist of
+DECLARED = re.compile(r"^static ([\w ]+) (__pyx_v_\w+__[A-Z]\w*);$", re.M)
+VALUE = re.compile(r"[-+*|&<>() \w]+")
 
 
 def settle_constants(path: Path) -> None:

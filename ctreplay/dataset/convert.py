@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from struct import calcsize
 from typing import Any, NamedTuple
@@ -86,6 +86,7 @@ def marking(numbers: Sequence[int]) -> bytes:
 _NOT_NEGATIVE = marking(range(256))
 _NOT_ZERO = marking(range(1, 256))
 _TRUE = marking([1])
+_KNOWN = marking([0, 1])
 _PORTS = marking(WITH_PORTS)
 _ICMPS = marking(_ICMP)
 
@@ -105,32 +106,37 @@ def octets_of(data: Any, n: int, shift: int, valid: Valid) -> pa.Array:
 
 def named(data: Any, n: int, names: Sequence[str]) -> pa.Array:
     """Dictionary array of names; numbers below 0 and empty names are null."""
-    table, texts = _dictionary(tuple(names))
+    table, words = _dictionary(tuple(names))
     buffer, places = room(n, "i")
     valid = marked(n, lambda marks: validity.places(_codes(data), n, table, places, marks))
-    return encoded(buffer, n, texts, valid)
+    return encoded(buffer, n, words, valid)
 
 
-def encoded(places: pa.Buffer, n: int, texts: pa.Array, valid: Valid = EVERY) -> pa.Array:
-    """Dictionary array of 32-bit places in `texts`."""
+def encoded(places: pa.Buffer, n: int, words: pa.Array, valid: Valid) -> pa.Array:
+    """Dictionary array of 32-bit places in `words`."""
     indices = pa.Array.from_buffers(pa.int32(), n, [valid.bits, places], valid.nulls)
-    return pa.DictionaryArray.from_arrays(indices, texts, safe=False)
+    return pa.DictionaryArray.from_arrays(indices, words, safe=False)
+
+
+def _distinct(values: Iterable[str | None]) -> tuple[dict[str | None, int], pa.Array]:
+    """The place of each different text, and these texts: a dictionary that repeated one would be written out as plain
+    text.
+    """
+    words = list(dict.fromkeys(value for value in values if value is not None))
+    return {word: place for place, word in enumerate(words)}, pa.array(words, pa.string())
 
 
 @lru_cache
 def _dictionary(names: tuple[str, ...]) -> tuple[array[int], pa.Array]:
-    """Where the name of each number is (-1: it has none), and the names: a dictionary that repeated one would be
-    written out as plain text.
-    """
-    distinct = {name: place for place, name in enumerate(dict.fromkeys(name for name in names if name))}
-    return array("i", [distinct.get(name, -1) for name in names]), pa.array(list(distinct), pa.string())
+    """Where the name of each number is (-1: it has none), and the names."""
+    places, words = _distinct(name or None for name in names)
+    return array("i", [places.get(name, -1) for name in names]), words
 
 
 def texts(values: Sequence[str | None]) -> pa.Array:
     """Dictionary array of a few texts."""
-    distinct = {value: place for place, value in enumerate(dict.fromkeys(v for v in values if v is not None))}
-    indices = pa.array([None if value is None else distinct[value] for value in values], pa.int32())
-    return pa.DictionaryArray.from_arrays(indices, pa.array(list(distinct), pa.string()))
+    places, words = _distinct(values)
+    return pa.DictionaryArray.from_arrays(pa.array([places.get(value) for value in values], pa.int32()), words)
 
 
 def keys(data: Any, n: int) -> pa.Array:
@@ -163,7 +169,7 @@ def address_texts(high: Any, low: Any, n: int) -> pa.Array:
 _PROTO_NAMES = tuple(codes.PROTOCOLS.get(number, str(number)) for number in range(256))
 _FAMILIES = ("", "", "", "", "ipv4", "", "ipv6")
 _CHANGES = codes.MARKS
-_CHANGE_NAMES = b"".join((bytes([len(name)]) + name.encode()).ljust(validity.NAME_ROOM, b"\0") for name in _CHANGES)
+_CHANGE_NAMES = validity.name_table(_CHANGES)
 _CHANGE_SETS = [[name for bit, name in enumerate(_CHANGES) if mask >> bit & 1] for mask in range(256)]
 _CHANGE_COUNTS = array("i", map(len, _CHANGE_SETS))
 _CHANGE_LENGTHS = array("i", [sum(map(len, names)) for names in _CHANGE_SETS])
@@ -298,7 +304,7 @@ def packets(c: Columns, n: int, _first_id: int) -> list[pa.Array]:
         named(c["reason"], n, reasons.NAMES),
         named(c["state"], n, codes.STATES),
         nullable(c["timeout"], n, -1),
-        booleans(n, where(refreshed, n, _TRUE), where(refreshed, n, marking([0, 1]))),
+        booleans(n, where(refreshed, n, _TRUE), where(refreshed, n, _KNOWN)),
         octets_of(c["flags"], n, 0, is_tcp),
         plain(c["seq"], n, is_tcp),
         plain(c["ack"], n, is_tcp),

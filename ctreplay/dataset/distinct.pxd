@@ -24,7 +24,7 @@ cdef class Distinct:
 
     @cython.locals(x="unsigned long long")
     cdef unsigned long long hash(
-        self, unsigned long long high, unsigned long long low, unsigned long long tail
+        self, unsigned long long high, unsigned long long low, unsigned long long tail, unsigned long long seed
     ) noexcept
 
     @cython.locals(at="unsigned long long", one=Py_ssize_t)

@@ -42,7 +42,7 @@ class Distinct:
             low[:found] = self.low[:found]
             tail[:found] = self.tail[:found]
         for i in range(found):
-            at = self.hash(high[i], low[i], tail[i]) & self.mask
+            at = self.hash(high[i], low[i], tail[i], self.seed) & self.mask
             while slots[at]:
                 at = (at + 1) & self.mask
             slots[at] = i + 1
@@ -53,15 +53,15 @@ class Distinct:
         self.tail = tail
         return 0
 
-    def hash(self, high: int, low: int, tail: int) -> int:
+    def hash(self, high: int, low: int, tail: int, seed: int) -> int:
         """32 bits of a key."""
-        x = ((low ^ tail << 32 ^ self.seed) * _K1) & _U64
+        x = ((low ^ tail << 32 ^ seed) * _K1) & _U64
         x = ((x ^ x >> 29 ^ high) * _K2) & _U64
         return x >> 32
 
     def number(self, high: int, low: int, tail: int) -> int:
         """The number of a key, a new one if it did not occur yet."""
-        at = self.hash(high, low, tail) & self.mask
+        at = self.hash(high, low, tail, self.seed) & self.mask
         while True:
             one = self.slots[at]
             if one == 0:

@@ -5,7 +5,6 @@ from ctreplay.dataset.distinct cimport Distinct
 
 cdef Py_ssize_t _COUNTERS, _FEW, _MANY, _START
 cdef unsigned long long _MASK
-cdef unsigned long long _U64, _K1, _K2
 cdef unsigned long long _TCP, _UDP, _SCTP, _UDPLITE
 
 
@@ -46,7 +45,3 @@ cdef class Ranking:
 
     @cython.locals(i=Py_ssize_t, sum_="long long")
     cpdef Py_ssize_t used(self, unsigned int threshold) except -1
-
-
-@cython.locals(x="unsigned long long")
-cdef unsigned long long hash_of(unsigned long long high, unsigned long long low, unsigned long long tail) noexcept

@@ -17,9 +17,6 @@ _MASK = _COUNTERS - 1
 _FEW = 64
 _MANY = 1 << 13
 _START = 1 << 12
-_U64 = 0xFFFFFFFFFFFFFFFF
-_K1 = 0x9E3779B97F4A7C15
-_K2 = 0xC2B2AE3D27D4EB4F
 _TCP = 6
 _UDP = 17
 _SCTP = 132
@@ -59,7 +56,7 @@ class Ranking:
         self.sizes = _numbers(_START)
 
     def load(self, addresses: Any, proto: Any, dport: Any, i: int) -> int:
-        """The key of row `i`; returns its hash."""
+        """The key of row `i`; returns its hash without a seed: it chooses the counter, and answers must not differ."""
         self.x_high = octets.be64(addresses, 16 * i)
         self.x_low = octets.be64(addresses, 16 * i + 8)
         self.x_tail = 0
@@ -68,7 +65,7 @@ class Ranking:
             self.x_tail = kind << 16
             if kind == _TCP or kind == _UDP or kind == _SCTP or kind == _UDPLITE:
                 self.x_tail |= dport[i]
-        return hash_of(self.x_high, self.x_low, self.x_tail)
+        return self.known.hash(self.x_high, self.x_low, self.x_tail, 0)
 
     def estimate(self, addresses: Any, proto: Any, dport: Any, n: int) -> int:
         """First pass: 16-byte keys, protocol numbers and ports of `n` rows."""
@@ -151,10 +148,3 @@ class Ranking:
 def rankings() -> tuple[Ranking, Ranking]:
     """Of sources and of services."""
     return Ranking(False), Ranking(True)
-
-
-def hash_of(high: int, low: int, tail: int) -> int:
-    """32 bits of a key, of which the counter is chosen: without a seed, so that the answer never differs."""
-    x = ((low ^ tail << 32) * _K1) & _U64
-    x = ((x ^ x >> 29 ^ high) * _K2) & _U64
-    return x >> 32

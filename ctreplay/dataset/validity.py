@@ -5,11 +5,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 # of a name in a table of names: the length and up to 15 letters
-NAME_ROOM = 16
-_NAME_ROOM = NAME_ROOM
+_NAME_ROOM = 16
 
 
 def present(column: Any, n: int, absent: int, marks: Any) -> int:
@@ -93,10 +93,15 @@ def total(column: Any, n: int, table: Any) -> int:
     return sum_
 
 
+def name_table(names: Sequence[str]) -> bytes:
+    """Names as `named_lists` reads them."""
+    return b"".join((bytes([len(name)]) + name.encode()).ljust(_NAME_ROOM, b"\0") for name in names)
+
+
 def named_lists(column: Any, n: int, names: Any, offsets: Any, text_offsets: Any, text: Any) -> int:
     """For each row the names of the bits set in its code, as an Arrow list of strings.
 
-    `names` has `NAME_ROOM` bytes for each bit.
+    `names` is a `name_table` with a name for each bit.
     """
     found = 0
     o = 0

@@ -21,7 +21,6 @@ cdef class Timers:
     cdef public long long pending
     cdef public long long next_check
 
-    @cython.locals(slot=cython.longlong, i=int, head=Entry)
     cpdef int queue(self, Entry e, long long now) except -1
     cpdef int remove(self, Entry e) except -1
 
@@ -32,7 +31,7 @@ cdef class Timers:
     cdef int advance(self, long long limit) except -1
 
     @cython.locals(slot=cython.longlong, i=int, head=Entry)
-    cdef int requeue(self, Entry e) except -1
+    cdef int place(self, Entry e) except -1
 
     @cython.locals(nxt=cython.longlong, first=Entry)
     cdef int set_next(self) except -1

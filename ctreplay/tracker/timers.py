@@ -29,7 +29,7 @@ class Timers:
 
     def __init__(self) -> None:
         self.slots: list[Entry | None] = [None] * _SLOTS
-        self.crowd = array("i", bytes(4 * (_SLOTS >> _STRIDE_SHIFT)))
+        self.crowd = array("i", [0]) * (_SLOTS >> _STRIDE_SHIFT)
         self.due: list[Entry] = []
         self.cursor = _MIN_SLOT
         self.pending = 0
@@ -38,26 +38,9 @@ class Timers:
 
     def queue(self, e: Entry, now: int) -> int:
         """Hold `e` until its deadline."""
-        e.queued = e.deadline
         if self.cursor == _MIN_SLOT or (self.pending == 0 and not self.due):
             self.cursor = now >> _SHIFT
-        slot = e.deadline >> _SHIFT
-        if slot <= self.cursor:
-            self.push(e)
-        else:
-            if slot - self.cursor >= _SLOTS:
-                slot = self.cursor + _MASK
-                e.queued = slot << _SHIFT
-            i = slot & _MASK
-            head = self.slots[i]
-            e.slot = i
-            e.timer_prev = None
-            e.timer_next = head
-            if head is not None:
-                head.timer_prev = e
-            self.slots[i] = e
-            self.crowd[i >> _STRIDE_SHIFT] += 1
-            self.pending += 1
+        self.place(e)
         self.set_next()
         return 0
 
@@ -127,24 +110,23 @@ class Timers:
             e.slot = _NONE
             self.crowd[i >> _STRIDE_SHIFT] -= 1
             self.pending -= 1
-            if e.deadline >> _SHIFT <= cursor:
-                e.queued = e.deadline
-                self.push(e)
-            else:
-                self.requeue(e)
+            self.place(e)
             e = after
         return 0
 
-    def requeue(self, e: Entry) -> int:
-        """File an entry of the cursor's slot under the slot of its present deadline."""
+    def place(self, e: Entry) -> int:
+        """Put an entry where its present deadline belongs: into the heap, or into a slot beyond the cursor's."""
         slot = e.deadline >> _SHIFT
         e.queued = e.deadline
+        if slot <= self.cursor:
+            return self.push(e)
         if slot - self.cursor >= _SLOTS:
             slot = self.cursor + _MASK
             e.queued = slot << _SHIFT
         i = slot & _MASK
         head = self.slots[i]
         e.slot = i
+        e.timer_prev = None
         e.timer_next = head
         if head is not None:
             head.timer_prev = e
