@@ -3,6 +3,9 @@ from ctreplay.tracker.entry cimport Entry
 
 
 cdef class Packet(Record):
+    cdef public int fault
+    cdef public bint padded
+    cdef public bint ported
     cdef public int family
     cdef public int proto
     cdef public unsigned long long src_hi

@@ -9,12 +9,14 @@ from ctreplay.tracker.entry import Entry
 class Packet(Record):
     """A record plus what its headers say plus what the tracker decided.
 
+    `fault` is a reason when the frame is no readable IP packet, `padded` marks one that is tracked as a padded copy.
     Network: `family` 4 or 6, addresses as two 64-bit halves of the 16-byte key (IPv4 mapped), `proto`, `l3` and `l4`
     positions in `buf`, `l3_len` and `l4_len` by the IP length fields, `l4_cap` transport bytes present in `buf`.
     `l4_fault` is a reason when no transport header was found. `frag` is 1 for a fragment.
-    Transport: `sport` and `dport` are the tuple's two 16-bit parts (ports; ICMP: identifier, type << 8 | code; GRE
-    version 1: keys), `tuple_fault` a reason when there are none; TCP: `flags`, `seq`, `ack`, `window`, `doff` bytes.
-    Verdict: see `ctreplay.tracker.tracker`.
+    Transport: `sport` and `dport` are the tuple's two 16-bit parts (ports, as `ported` says; ICMP: identifier,
+    type << 8 | code; GRE version 1: keys), `tuple_fault` a reason when there are none, `hash` that of the table (0: not
+    known yet); TCP: `flags`, `seq`, `ack`, `window`, `doff` bytes.
+    Verdict: `bounds` is 1 with all four bounds, 2 with `bound_seq_low` alone; see `ctreplay.tracker.tracker`.
     """
 
     __slots__ = (
@@ -34,6 +36,7 @@ class Packet(Record):
         "dst_lo",
         "entry",
         "family",
+        "fault",
         "flags",
         "frag",
         "frag_id",
@@ -50,6 +53,8 @@ class Packet(Record):
         "l4_len",
         "margin",
         "note",
+        "padded",
+        "ported",
         "proto",
         "reason",
         "refreshed",
@@ -66,6 +71,9 @@ class Packet(Record):
 
     def __init__(self) -> None:
         Record.__init__(self)
+        self.fault = 0
+        self.padded = False
+        self.ported = False
         self.family = 0
         self.proto = 0
         self.src_hi = self.src_lo = self.dst_hi = self.dst_lo = 0

@@ -286,8 +286,9 @@ def community_ids(c: Columns, n: int) -> pa.Array:
 def packets(c: Columns, n: int, _first_id: int) -> list[pa.Array]:
     """Columns of packets.parquet."""
     proto, refreshed = c["proto"], c["refreshed"]
-    is_tcp, bounds = where(c["flags"], n, _NOT_NEGATIVE), where(c["bounds"], n, _NOT_ZERO)
-    with_ports = where(proto, n, _PORTS)
+    is_tcp = where(c["flags"], n, _NOT_NEGATIVE)
+    low, bounds = where(c["bounds"], n, _NOT_ZERO), where(c["bounds"], n, _TRUE)
+    with_ports = where(c["ported"], n, _NOT_ZERO)
     src, dst = addresses(c["src"], c["dst"], n, where(proto, n, _NOT_NEGATIVE))
     return [
         plain(c["packet"], n),
@@ -308,12 +309,12 @@ def packets(c: Columns, n: int, _first_id: int) -> list[pa.Array]:
         octets_of(c["flags"], n, 0, is_tcp),
         plain(c["seq"], n, is_tcp),
         plain(c["ack"], n, is_tcp),
-        plain(c["seq_end"], n, bounds),
-        plain(c["seq_low"], n, bounds),
+        plain(c["seq_end"], n, low),
+        plain(c["seq_low"], n, low),
         plain(c["seq_high"], n, bounds),
         plain(c["ack_low"], n, bounds),
         plain(c["ack_high"], n, bounds),
-        plain(c["margin"], n, bounds),
+        plain(c["margin"], n, low),
         named(proto, n, _PROTO_NAMES),
         src,
         dst,

@@ -187,8 +187,8 @@ class PacketRows(Rows):
     __slots__ = (
         "ack", "ack_high", "ack_low", "bounds", "caplen", "capture", "conn_id", "ctstate",
         "direction", "dport", "dst", "flags", "frame", "length", "margin",
-        "offset", "packet", "payload", "proto", "reason", "refreshed", "seq", "seq_end", "seq_high", "seq_low",
-        "sport", "src", "state", "timeout", "ts", "tuple_conn_id", "window", "wirelen",
+        "offset", "packet", "payload", "ported", "proto", "reason", "refreshed", "seq", "seq_end", "seq_high",
+        "seq_low", "sport", "src", "state", "timeout", "ts", "tuple_conn_id", "window", "wirelen",
     )  # fmt: skip
 
     def reset(self) -> None:
@@ -219,6 +219,7 @@ class PacketRows(Rows):
         self.state = c["state"]
         self.refreshed = c["refreshed"]
         self.bounds = c["bounds"]
+        self.ported = c["ported"]
         self.reason = c["reason"]
         self.flags = c["flags"]
         self.proto = c["proto"]
@@ -368,6 +369,7 @@ class RowSink(Sink):
                 self.addresses(p, i)
             else:
                 r.proto[i] = -1
+                r.ported[i] = 0
             r.length[i] = p.l3_len if p.family else -1
         else:
             e = w.entry
@@ -419,6 +421,7 @@ class RowSink(Sink):
         octets.put64(r.dst, 16 * i + 8, p.dst_lo)
         r.sport[i] = p.sport
         r.dport[i] = p.dport
+        r.ported[i] = p.ported
         return 0
 
     def finish(self) -> None:

@@ -112,8 +112,8 @@ TABLES: dict[str, tuple[Column, ...]] = {
         seq | uint32 | TCP sequence number
         ack | uint32 | TCP acknowledgment number
         seq_end | uint32 | sequence number behind a segment that the window check refused, SYN and FIN counted
-        seq_low | uint32 | lowest end of a segment that the window check accepts
-        seq_high | uint32 | highest sequence number that the window check accepts
+        seq_low | uint32 | lowest end of a segment that the window check accepts (RST: the highest ack of its peer)
+        seq_high | uint32 | highest sequence number that the window check accepts (null where seq_low refused an RST)
         ack_low | uint32 | lowest acknowledgment that the window check accepts
         ack_high | uint32 | highest acknowledgment that the window check accepts
         margin | int64 [bytes] | by how many bytes the violated bound was missed

@@ -89,6 +89,7 @@ class Network:
         if total < ihl:
             return _IP_LENGTH
         pkt.family = 4
+        pkt.ported = False
         pkt.hop_limit = pkt.buf[o + 8]
         pkt.src_hi = 0
         pkt.dst_hi = 0
@@ -127,14 +128,16 @@ class Network:
         pkt.src_lo = octets.be64(pkt.buf, o + 16)
         pkt.dst_hi = octets.be64(pkt.buf, o + 24)
         pkt.dst_lo = octets.be64(pkt.buf, o + 32)
-        # dropped on receipt (ip6_rcv): multicast sources, and groups of scope 0 and 1 (RFC 4291 section 2.7)
-        if pkt.src_hi >> 56 == 0xFF or (pkt.dst_hi >> 56 == 0xFF and (pkt.dst_hi >> 48 & 0xF) < 2):
-            return _IPV6_ADDRESS
         total = 40 + payload
         pkt.l3_len = total
         pkt.cut = 1 if left < total else 0
         pkt.frag = 0
-        return self.chain(pkt, nxt, o + 40, o + (left if left < total else total))
+        pkt.ported = False
+        self.chain(pkt, nxt, o + 40, o + (left if left < total else total))
+        # dropped on receipt (ip6_rcv): multicast sources, and groups of scope 0 and 1 (RFC 4291 section 2.7)
+        if pkt.src_hi >> 56 == 0xFF or (pkt.dst_hi >> 56 == 0xFF and (pkt.dst_hi >> 48 & 0xF) < 2):
+            return _IPV6_ADDRESS
+        return _OK
 
     def chain(self, pkt: Packet, nxt: int, o: int, end: int) -> int:
         """Walk extension headers from `o` (type `nxt`) to the transport header (ipv6_skip_exthdr).
@@ -261,6 +264,7 @@ class Network:
     def transport(self, pkt: Packet) -> int:
         """The tuple's transport parts and, for TCP, the fields that tracking reads (nf_ct_get_tuple)."""
         pkt.tuple_fault = 0
+        pkt.hash = 0
         pkt.sport = 0
         pkt.dport = 0
         pkt.flags = 0
@@ -278,6 +282,7 @@ class Network:
                 pkt.doff = (pkt.buf[o + 12] >> 4) << 2
                 pkt.flags = pkt.buf[o + 13]
                 pkt.window = octets.be16(pkt.buf, o + 14)
+                pkt.ported = True
                 return _OK
             pkt.doff = 0
         if proto == _TCP or proto == _UDP or proto == _SCTP or proto == _UDPLITE:
@@ -286,6 +291,7 @@ class Network:
             else:
                 pkt.sport = octets.be16(pkt.buf, o)
                 pkt.dport = octets.be16(pkt.buf, o + 2)
+                pkt.ported = True
         elif proto == _ICMP or proto == _ICMPV6:
             if cap < 8:
                 pkt.tuple_fault = _TUPLE_MISSING

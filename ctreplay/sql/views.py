@@ -112,7 +112,8 @@ VIEWS: tuple[View, ...] = (
         bound | text | the window bound that was violated
         """,
         """SELECT *, CASE reason WHEN 'tcp_seq_over_upper_bound' THEN 'seq > seq_high'
-                WHEN 'tcp_ack_over_upper_bound' THEN 'ack > ack_high' END AS bound
+                WHEN 'tcp_ack_over_upper_bound' THEN 'ack > ack_high'
+                WHEN 'tcp_rst_below_max_ack' THEN 'seq < seq_low' END AS bound
         FROM {s}pkts WHERE ctstate = 'INVALID'""",
     ),
     view(

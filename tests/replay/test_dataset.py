@@ -6,6 +6,7 @@ import hashlib
 import json
 import struct
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -262,3 +263,59 @@ def test_a_time_that_leaves_no_room_for_a_timeout(tmp_path: Path) -> None:
     (row,) = ends.to_pylist()
     assert row["end_reason"] == "capture_end" and row["orig_packets"] == 3
     check_sums(tmp_path / "out")
+
+
+def test_packets_hold_nothing_of_other_packets(tmp_path: Path) -> None:
+    """What a packet does not have is null, not what the one before had."""
+    from tests.capture.builders import pcap
+    from tests.traffic import build as b
+
+    one, two = bytes((10, 0, 0, 1)), bytes((10, 0, 0, 2))
+    group, six = b"\xff\2" + bytes(14), b"\xfd" + bytes(15)
+    tcp = b.ipv4(one, two, 6, b.tcp(1111, 2222, 5000, 0, 0x02, 1000))
+    packets = [
+        tcp,
+        # a first fragment, what is too short for ports, a source that may not be one
+        b.ipv4(one, two, 17, b.udp(3333, 4444, bytes(100)), fragment=0x2000),
+        b.ipv4(one, two, 17, b"\1\2"),
+        b.ipv6(group, six, 17, b.udp(5555, 6666, bytes(9))),
+        tcp,
+    ]
+    (tmp_path / "x.pcap").write_bytes(pcap([(10**18 + n, one) for n, one in enumerate(packets)], linktype=101))
+    replay_to([tmp_path / "x.pcap"], tmp_path / "out", sysctls={}, packets="all")
+    found = pq.read_table(tmp_path / "out" / "packets.parquet").drop_columns(["ts"]).to_pylist()
+    columns = ("reason", "proto", "sport", "dport", "length", "seq", "tcp_flags")
+    assert [tuple(row[name] for name in columns) for row in found] == [
+        (None, "tcp", 1111, 2222, 40, 5000, 2),
+        ("fragment", "udp", None, None, 128, None, None),
+        ("tuple_missing", "udp", None, None, 22, None, None),
+        ("ipv6_address", "udp", None, None, 57, None, None),
+        ("tcp_syn_retransmitted", "tcp", 1111, 2222, 40, 5000, 2),
+    ]
+
+
+def test_bounds_of_an_rst(tmp_path: Path) -> None:
+    """A refused RST has one bound; those of the packet refused before it are not its own."""
+    from tests.capture.builders import pcap
+    from tests.traffic import build as b
+
+    one, two = bytes((10, 0, 0, 1)), bytes((10, 0, 0, 2))
+
+    def there(*rest: Any) -> bytes:
+        return b.ipv4(one, two, 6, b.tcp(1111, 2222, *rest))
+
+    def back(*rest: Any) -> bytes:
+        return b.ipv4(two, one, 6, b.tcp(2222, 1111, *rest))
+
+    packets = [
+        there(100, 0, 0x02, 1000), back(500, 101, 0x12, 1000), there(101, 501, 0x10, 1000), back(501, 101, 0x10, 1000),
+        there(900_000, 501, 0x10, 1000), there(50, 501, 0x04, 0),
+    ]  # fmt: skip
+    (tmp_path / "x.pcap").write_bytes(pcap([(10**18 + n, one) for n, one in enumerate(packets)], linktype=101))
+    replay_to([tmp_path / "x.pcap"], tmp_path / "out", sysctls={}, packets="all")
+    found = pq.read_table(tmp_path / "out" / "packets.parquet").drop_columns(["ts"]).to_pylist()
+    over, rst = found[-2:]
+    assert (over["reason"], rst["reason"]) == ("tcp_seq_over_upper_bound", "tcp_rst_below_max_ack")
+    assert None not in [over[name] for name in ("seq_low", "seq_high", "ack_low", "ack_high")]
+    assert (rst["seq_low"], rst["margin"], rst["seq_end"]) == (101, 51, 50)
+    assert [rst[name] for name in ("seq_high", "ack_low", "ack_high")] == [None] * 3

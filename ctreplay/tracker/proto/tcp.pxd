@@ -8,6 +8,7 @@ from ctreplay.tracker.settings cimport Settings
 
 cdef unsigned int _U32
 cdef unsigned int _HALF
+cdef unsigned int _QUARTER
 cdef unsigned int _MIN_ACK_WINDOW
 cdef int _MAX_SCALE
 cdef unsigned int _ONLY_TIMESTAMPS
@@ -18,6 +19,7 @@ cdef int _CLASS_SYN, _CLASS_SYNACK, _CLASS_FIN, _CLASS_ACK, _CLASS_RST
 cdef int _NONE, _SYN_SENT, _SYN_RECV, _ESTABLISHED, _FIN_WAIT, _LAST_ACK, _TIME_WAIT, _CLOSE, _SYN_SENT2
 cdef int _TABLE_INVALID, _TABLE_IGNORE
 cdef int _WSCALE, _SACK_PERM, _CLOSE_INIT, _LIBERAL, _UNACKED, _MAXACK, _CHALLENGE, _SIMULTANEOUS
+cdef int _BOUNDS, _BOUND_LOW
 cdef unsigned int _SEEN_REPLY, _ASSURED, _EV_ASSURED, _EV_PROTOINFO
 cdef int _R_SHORT, _R_OFFSET, _R_CHECKSUM, _R_FLAGS, _R_NOT_OPENING, _R_LOOSE_OFF, _R_TRANSITION, _R_RST
 cdef int _R_SEQ_HIGH, _R_ACK_HIGH, _R_SEQ_EDGE, _R_SEQ_LOW, _R_ACK_LOW, _R_IGNORED, _R_SYN_AGAIN, _R_CHALLENGE
@@ -59,6 +61,14 @@ cdef class Tcp:
     @cython.locals(a=Side, b=Side)
     cdef int opening(self, Entry e, Packet p, int cls) except -1
 
+    @cython.locals(
+        end="unsigned int", maxend="unsigned int", maxwin="unsigned int", maxack="unsigned int", scale=int, flags=int,
+        peer_end="unsigned int", peer_maxend="unsigned int", peer_maxwin="unsigned int", peer_flags=int,
+        length="unsigned int", room="unsigned int", behind="unsigned int", forward="unsigned int",
+        window="unsigned int", edge="unsigned int",
+    )
+    cdef bint predicted(self, Entry e, Packet p) except? False
+
     @cython.locals(direction=int, old=int, new=int, snd=Side, rcv=Side, skip_window=bint, answer=int, verdict=int)
     cdef int judge(self, Entry e, Packet p, int cls, long long now) except -1
 
@@ -77,6 +87,7 @@ cdef class Tcp:
         overshoot="unsigned int", in_win=bint, swin="unsigned int",
     )
     cdef int in_window(self, Entry e, Packet p, int cls, Side snd, Side rcv) except -1
+    cdef int remember(self, Entry e, Packet p, unsigned int seq, unsigned int ack, unsigned int end) except -1
     cdef int note_bounds(self, Packet p, Side snd, Side rcv, unsigned int lowest_end, unsigned int lowest_ack) except -1
     cdef int refuse(self, Packet p, Side snd, int reason, unsigned int margin, int verdict) except -1
     cdef int init_side(self, Packet p, Side snd, Side rcv, unsigned int end, unsigned int win) except -1
@@ -93,8 +104,11 @@ cdef class Tcp:
     @cython.locals(left=cython.longlong)
     cdef int refuse_closing(self, Entry e, Packet p, int cls, long long now) except -1
 
-    @cython.locals(s=Settings, timeout=cython.longlong)
+    @cython.locals(timeout=cython.longlong)
     cdef int settle(self, Entry e, Packet p, int cls, int old, int new, Side snd) except -1
+
+    @cython.locals(s=Settings, timeout=cython.longlong)
+    cdef Py_ssize_t patience(self, Entry e, int cls, int state, int flags) except -1
 
 
 cdef bint before(unsigned int a, unsigned int b) noexcept
