@@ -15,7 +15,7 @@ PACKAGE = ROOT / "ctreplay"
 # written at a row number that is checked once per row. The pure build indexes with all checks, and the tests compare
 # the two; CTREPLAY_CHECKED=1 compiles with all checks.
 GUARDED = (
-    "ctreplay.decode.network", "ctreplay.decode.link", "ctreplay.decode.checksum", "ctreplay.foresight",
+    "ctreplay.decode.network", "ctreplay.decode.link", "ctreplay.decode.checksum",
     "ctreplay.quality", "ctreplay.dataset.rows", "ctreplay.dataset.validity", "ctreplay.dataset.distinct",
     "ctreplay.capture.pcap",
 )  # fmt: skip

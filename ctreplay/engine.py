@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from ctreplay import reasons
-from ctreplay.build import compiled
 from ctreplay.capture.record import Source
 from ctreplay.dataset.rows import RowSink
 from ctreplay.decode.checksum import Checksum
 from ctreplay.decode.link import Link
 from ctreplay.decode.network import Network
-from ctreplay.foresight import Foresight
 from ctreplay.packet import Packet
 from ctreplay.quality import Quality
 from ctreplay.tracker import defrag
@@ -17,6 +15,8 @@ from ctreplay.tracker.settings import Settings
 from ctreplay.tracker.tracker import Tracker
 
 _U16 = 0xFFFF
+# long enough for memory to arrive, and few enough for the processor's nearest cache
+_BATCH = 16
 _COMPLETE = defrag.COMPLETE
 _PASS_ON = defrag.PASS_ON
 _IP_CHECKSUM = reasons.CODES["ip_checksum"]
@@ -30,11 +30,11 @@ PACKETS_ALL = 2
 class Engine:
     """Runs records from a `Source` through decode and tracker into a `RowSink`.
 
-    `level` says which packets get a row: 0 none, 1 notable, 2 all.
+    `level` says which packets get a row: 0 none, 1 notable, 2 all. `packets` are those decoded last.
     """
 
     __slots__ = (
-        "checksum", "defrag", "foresight", "fragment_reason", "fragments", "late", "level", "link", "network", "packet",
+        "checksum", "defrag", "fragment_reason", "fragments", "late", "level", "link", "network", "packets",
         "quality", "reassembled", "s", "sink", "tracker", "whole",
     )  # fmt: skip
 
@@ -46,11 +46,9 @@ class Engine:
         self.link = Link()
         self.checksum = Checksum()
         self.tracker = Tracker(settings, sink, self.network, self.checksum)
-        # it costs time where nothing is compiled
-        self.foresight = Foresight(self.tracker.table) if compiled() else None
         self.defrag = defrag.Defrag(settings)
         self.quality = Quality(self.checksum)
-        self.packet = Packet()
+        self.packets = [Packet() for _ in range(_BATCH)]
         self.whole = Packet()
         self.fragment_reason = 0
         self.fragments = 0
@@ -59,31 +57,55 @@ class Engine:
 
     def run(self, source: Source, limit: int) -> int:
         """Work through at most `limit` records; how many there were (fewer than `limit`: the source has ended)."""
-        p = self.packet
         tracker = self.tracker
-        foresight = self.foresight
         done = 0
         while done < limit:
+            count = self.gather(source, min(limit - done, _BATCH))
+            if count == 0:
+                break
+            done += count
+            for i in range(count):
+                p = self.packets[i]
+                if p.ts < tracker.now and tracker.started:
+                    self.late += 1
+                else:
+                    tracker.advance(p.ts)
+                if p.fault:
+                    self.quality.undecodable(p.capture, p.fault)
+                    if self.level:
+                        self.sink.packet(p, None, p.fault, None, tracker.now)
+                else:
+                    self.track(p, self.network.padded if p.padded else p)
+        return done
+
+    def gather(self, source: Source, room: int) -> int:
+        """Decode the next frames, up to `room` of those that lie in memory together; how many there are.
+
+        Meanwhile the memory that tracking them will touch is fetched.
+        """
+        packets = self.packets
+        network = self.network
+        table = self.tracker.table
+        count = 0
+        while count < room:
+            p = packets[count]
             if not source.advance(p):
                 break
-            done += 1
-            if foresight is not None and source.current is not None:
-                foresight.look(source.current)
-            if p.ts < tracker.now and tracker.started:
-                self.late += 1
-            else:
-                tracker.advance(p.ts)
+            count += 1
             p.family = 0
-            fault = self.link.find(p)
-            if fault == 0:
-                fault = self.network.parse(p)
-            if fault:
-                self.quality.undecodable(p.capture, fault)
-                if self.level:
-                    self.sink.packet(p, None, fault, None, tracker.now)
-                continue
-            self.track(p, self.network.whole)
-        return done
+            p.padded = False
+            p.fault = self.link.find(p)
+            if p.fault == 0:
+                p.fault = network.parse(p)
+                if network.whole is not p:
+                    # there is one copy
+                    p.padded = True
+                    break
+                table.expect(p)
+            if not source.at_hand():
+                break
+        table.foresee(packets, count)
+        return count
 
     def track(self, p: Packet, w: Packet) -> int:
         """Defragment, verify, track and record one IP packet; `w` is `p` or its padded copy."""

@@ -13,8 +13,7 @@ cdef class CaptureSet(Source):
     cdef public object damage
     cdef list heap
     cdef public bint sorting
-    cdef Record last
-    cdef Reader owner
+    cdef Reader current
     cdef public long long late
     cdef public long long delivered
     cdef long long last_ts
@@ -32,3 +31,4 @@ cdef class CaptureSet(Source):
     cdef bint settle(self) except? False
     @cython.locals(reader=Reader, fact=CaptureFacts)
     cpdef bint advance(self, Record rec) except? False
+    cdef bint at_hand(self) except? False

@@ -38,8 +38,8 @@ class CaptureSet(Source):
     """
 
     __slots__ = (
-        "active", "captures", "damage", "delivered", "files", "hasher", "heap", "inputs", "last",
-        "last_ts", "late", "owner", "ready", "size", "skipped", "sorting",
+        "active", "captures", "current", "damage", "delivered", "files", "hasher", "heap", "inputs",
+        "last_ts", "late", "ready", "size", "skipped", "sorting",
     )  # fmt: skip
 
     def __init__(
@@ -57,8 +57,6 @@ class CaptureSet(Source):
         self.damage: list[Damage] = []
         self.heap: list[Reader] = []
         self.sorting = any(file.is_pipe for file in files) and len(files) > 1
-        self.last: Record | None = None
-        self.owner: Reader | None = None
         # the reader of the record delivered last, whenever `size` is not 0
         self.current: Reader = None  # type: ignore[assignment]
         self.begin()
@@ -71,8 +69,6 @@ class CaptureSet(Source):
         self.active = 0
         self.heap = []
         self.ready = False
-        self.last = None
-        self.owner = None
         self.damage.clear()
         for fact in self.captures:
             fact.reset()
@@ -193,11 +189,10 @@ class CaptureSet(Source):
             self.late += 1
         else:
             self.last_ts = reader.ts
-        if rec is not self.last or reader is not self.owner or reader.fresh:
+        if rec.reader is not reader or rec.turn != reader.turn:
             rec.buf = reader.buf
-            reader.fresh = False
-            self.last = rec
-            self.owner = reader
+            rec.reader = reader
+            rec.turn = reader.turn
         fact = reader.fact
         self.delivered += 1
         rec.number = self.delivered
@@ -222,6 +217,9 @@ class CaptureSet(Source):
         if reader.caplen < reader.wirelen:
             fact.truncated += 1
         return True
+
+    def at_hand(self) -> bool:
+        return self.size > 0 and not self.ready and self.current.at_hand()
 
     def restart(self) -> None:
         """Begin again after `OutOfOrder`, now sorting what is not in order."""

@@ -27,7 +27,7 @@ cdef class PcapReader(Reader):
     @cython.locals(p=Py_ssize_t, sec=cython.longlong, fraction=cython.longlong, caplen=cython.longlong, wirelen=cython.longlong)
     cdef bint step(self) except? False
     @cython.locals(p=Py_ssize_t, caplen=cython.longlong)
-    cdef Py_ssize_t ahead(self) except? -1
+    cdef bint at_hand(self) except? False
     cdef bint cut(self, long long caplen) except? False
     @cython.locals(offset=cython.longlong, skipped=cython.longlong, last_s=cython.longlong, left=cython.longlong)
     cdef bint resync(self, object what) except? False

@@ -134,16 +134,12 @@ class PcapReader(Reader):
             self.pos = self.start + caplen
             return True
 
-    def ahead(self) -> int:
-        p = self.peek if self.peek > self.pos else self.pos
-        if self.end - p < self.header:
-            return 0
+    def at_hand(self) -> bool:
+        p = self.pos
+        if self.lengths != _LENGTHS_PLAIN or self.end - p < self.header:
+            return False
         caplen = octets.be32(self.buf, p + 8) if self.big else octets.le32(self.buf, p + 8)
-        if caplen > self.limit or self.end - p < self.header + caplen:
-            return 0
-        self.peek = p + self.header + caplen
-        self.peeked = caplen
-        return p + self.header
+        return 0 < caplen <= self.limit and self.header + caplen <= self.end - p
 
     def cut(self, caplen: int) -> bool:
         """The record at `pos` goes beyond the end: a cut file, or a false length in the middle of one."""

@@ -41,8 +41,8 @@ cdef class PcapngReader(Reader):
     @cython.final
     @cython.locals(caplen=cython.longlong, at=Py_ssize_t)
     cdef bint packet(self, Py_ssize_t p, long long total) except? False
-    @cython.locals(p=Py_ssize_t, total=cython.longlong, caplen=cython.longlong)
-    cdef Py_ssize_t ahead(self) except? -1
+    @cython.locals(p=Py_ssize_t, total=cython.longlong, interface=cython.longlong)
+    cdef bint at_hand(self) except? False
     @cython.final
     cdef bint enhanced(self, Py_ssize_t p, long long total) except? False
     @cython.final

@@ -106,17 +106,20 @@ class PcapngReader(Reader):
             elif self.other(kind, total) and kind in (_PB, _SPB):
                 return True
 
-    def ahead(self) -> int:
-        p = self.peek if self.peek > self.pos else self.pos
+    def at_hand(self) -> bool:
+        p = self.pos
         if self.end - p < 32 or self.u32(p) != _EPB:
-            return 0
+            return False
         total = self.u32(p + 4)
-        caplen = self.u32(p + 20)
-        if total < 32 or total > self.end - p or caplen > total - 32:
-            return 0
-        self.peek = p + total
-        self.peeked = caplen
-        return p + 28
+        interface = self.u32(p + 8)
+        return (
+            32 <= total <= self.end - p
+            and total & 3 == 0
+            and self.u32(p + 20) <= total - 32
+            and self.u32(p + total - 4) == total
+            and interface < len(self.interfaces)
+            and self.interfaces[interface] is not None
+        )
 
     def enhanced(self, p: int, total: int) -> bool:
         """Take the Enhanced Packet Block at `p`; False (noted, skipped) when it cannot be used."""

@@ -18,7 +18,6 @@ cdef class Reader:
     cdef public object store
     cdef public object view
     cdef public const unsigned char[::1] buf
-    cdef public bint fresh
     cdef public Py_ssize_t pos
     cdef public Py_ssize_t end
     cdef public long long base
@@ -29,13 +28,11 @@ cdef class Reader:
     cdef public Py_ssize_t start
     cdef public long long caplen
     cdef public long long wirelen
-    cdef public Py_ssize_t peek
-    cdef public int lead
-    cdef public Py_ssize_t peeked
+    cdef public long long turn
     cdef public CaptureFacts fact
 
     cdef bint step(self) except? False
-    cdef Py_ssize_t ahead(self) except? -1
+    cdef bint at_hand(self) except? False
     @cython.locals(have=Py_ssize_t, size=Py_ssize_t, count=Py_ssize_t)
     @cython.final
     cdef bint fill(self, long long need) except? False

@@ -23,16 +23,17 @@ _SHARED_CHUNK = 1 << 18
 
 
 class Reader:
-    """Records of one file in file order. `step` fills the fields; bytes stay valid until the next `step`.
+    """Records of one file in file order. `step` fills the fields; bytes stay valid until the next `step`, and beyond it
+    when the next record is `at_hand`.
 
     Without a stream it stands for a file not opened yet, of which only the first timestamp is known. `live`
     marks a pipe, whose order cannot be put right by reading it again.
     """
 
     __slots__ = (
-        "base", "buf", "caplen", "damage", "damage_count", "end", "eof", "fact", "file", "frame", "fresh",
-        "index", "lead", "live", "offset", "opened", "peek", "peeked", "pos", "shared", "start", "store",
-        "stream", "ts", "view", "wirelen",
+        "base", "buf", "caplen", "damage", "damage_count", "end", "eof", "fact", "file", "frame", "index",
+        "live", "offset", "opened", "pos", "shared", "start", "store", "stream", "ts", "turn", "view",
+        "wirelen",
     )  # fmt: skip
 
     def __init__(self, file: CaptureFile, stream: Stream | None, chunk: int, damage: list[Damage]) -> None:
@@ -47,7 +48,8 @@ class Reader:
         self.store = bytearray(chunk) if self.shared is None else self.shared.sharing.memory
         self.view = memoryview(self.store)
         self.buf: bytearray | memoryview = self.store
-        self.fresh = True
+        # counts how often `buf` became another one
+        self.turn = 0
         self.pos = 0
         self.end = 0
         self.base = 0
@@ -58,10 +60,6 @@ class Reader:
         self.start = 0
         self.caplen = 0
         self.wirelen = 0
-        # how far `ahead` has looked: to this position in the window, so many frames; the length of the last one
-        self.peek = 0
-        self.lead = 0
-        self.peeked = 0
         # known from the first record on
         self.fact: CaptureFacts = None  # type: ignore[assignment]
 
@@ -69,12 +67,9 @@ class Reader:
         """Go to the next record; False at the end of what can be read."""
         return False
 
-    def ahead(self) -> int:
-        """Window position of the frame after the one looked at last, `peeked` bytes long; 0 where not all of it is.
-
-        Only a guess: what will be read there is up to `step`.
-        """
-        return 0
+    def at_hand(self) -> bool:
+        """Whether `step` will find a record without moving the bytes of those before it."""
+        return False
 
     def fill(self, need: int) -> bool:
         """Have at least `need` unread bytes at `pos`; False when the stream ends before."""
@@ -90,7 +85,6 @@ class Reader:
                 self.shared.sharing.settle(0, have)
             view[:have] = view[self.pos : self.end]
             self.base += self.pos
-            self.peek = max(self.peek - self.pos, 0)
             self.pos = 0
             self.end = have
         while self.end - self.pos < need:
@@ -101,7 +95,7 @@ class Reader:
                 self.store = store
                 self.view = view = memoryview(store)
                 self.buf = store
-                self.fresh = True
+                self.turn += 1
                 self.shared = None
             if self.shared is None:
                 count = self.stream.read_into(view[self.end :])

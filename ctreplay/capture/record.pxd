@@ -12,8 +12,10 @@ cdef class Record:
     cdef public long long wirelen
     cdef public int linktype
     cdef public int capture
+    cdef Reader reader
+    cdef long long turn
 
 
 cdef class Source:
-    cdef public Reader current
     cpdef bint advance(self, Record rec) except? False
+    cdef bint at_hand(self) except? False

@@ -1,7 +1,7 @@
 """The unit that the capture layer hands on: one captured frame, by reference into a buffer.
 
-A `Record` is reused: `Source.advance` overwrites it, so whoever wants to keep bytes copies them before the next
-call. Nothing here allocates per frame.
+A `Record` is reused: `Source.advance` overwrites it, and moves the bytes of earlier ones unless the next was `at_hand`,
+so whoever wants to keep bytes copies them before the next call. Nothing here allocates per frame.
 """
 
 from __future__ import annotations
@@ -29,8 +29,10 @@ class Record:
         "linktype",
         "number",
         "offset",
+        "reader",
         "start",
         "ts",
+        "turn",
         "wirelen",
     )
 
@@ -45,19 +47,20 @@ class Record:
         self.wirelen = 0
         self.linktype = 0
         self.capture = 0
+        # where `buf` is from, so that it need not be set for each frame
+        self.reader: Reader | None = None
+        self.turn = 0
 
 
 class Source:
-    """A stream of records in replay order (timestamp, then file, then frame). This one is empty.
+    """A stream of records in replay order (timestamp, then file, then frame). This one is empty."""
 
-    `current` is the reader that the last record came from, None where there is none.
-    """
-
-    __slots__ = ("current",)
-
-    def __init__(self) -> None:
-        self.current: Reader | None = None
+    __slots__ = ()
 
     def advance(self, rec: Record) -> bool:
         """Fill `rec` with the next record; False at the end. Damage in a file is noted by the source, not raised."""
+        return False
+
+    def at_hand(self) -> bool:
+        """Whether `advance` will deliver another record and leave the bytes of those before it where they are."""
         return False

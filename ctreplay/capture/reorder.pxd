@@ -38,6 +38,7 @@ cdef class Batch:
 
 cdef class SortedReader(Reader):
     cdef public Reader inner
+    cdef long long inner_turn
     cdef list facts
     cdef public object plan
     cdef object mapped
@@ -48,6 +49,7 @@ cdef class SortedReader(Reader):
     cdef long long window
 
     cdef bint step(self) except? False
+    cdef bint at_hand(self) except? False
     @cython.locals(inner=Reader)
     cdef bint through(self) except? False
     @cython.locals(batch=Batch)
@@ -68,5 +70,6 @@ cdef class PipeReader(Reader):
 
     @cython.locals(batch=Batch, i=Py_ssize_t)
     cdef bint step(self) except? False
+    cdef bint at_hand(self) except? False
     @cython.locals(old=Batch, batch=Batch, inner=Reader, fact=CaptureFacts, position=Py_ssize_t, more=cython.bint)
     cdef bint collect(self) except? False

@@ -118,13 +118,14 @@ class Batch:
 class SortedReader(Reader):
     """A disordered file in order, segment by segment as its plan says; ordered segments pass through."""
 
-    __slots__ = ("at", "batch", "facts", "inner", "left", "mapped", "plan", "segment", "window")
+    __slots__ = ("at", "batch", "facts", "inner", "inner_turn", "left", "mapped", "plan", "segment", "window")
 
     def __init__(
         self, file: CaptureFile, inner: Reader, plan: Plan, mapped: memoryview | None, damage: list[Damage]
     ) -> None:
         super().__init__(file, inner.stream, 1, damage)
         self.inner = inner
+        self.inner_turn = 0
         self.facts = file.captures
         self.plan = plan
         self.mapped = mapped
@@ -149,16 +150,21 @@ class SortedReader(Reader):
                 return self.through()
             self.next_segment()
 
+    def at_hand(self) -> bool:
+        if self.left > 0:
+            return self.inner.at_hand()
+        return self.batch is not None and self.at < self.batch.count
+
     def through(self) -> bool:
         """Hand on the next record as it is in the file."""
         inner = self.inner
         if not inner.step():
             self.close()
             return False
-        if inner.fresh or self.window != -2:
+        if inner.turn != self.inner_turn or self.window != -2:
             self.buf = inner.buf
-            inner.fresh = False
-            self.fresh = True
+            self.turn += 1
+            self.inner_turn = inner.turn
             self.window = -2
         self.ts = inner.ts
         self.frame = inner.frame
@@ -195,7 +201,7 @@ class SortedReader(Reader):
         if batch.copying:
             if self.window != -3:
                 self.buf = batch.arena
-                self.fresh = True
+                self.turn += 1
                 self.window = -3
             self.frame = batch.frames[i]
         else:
@@ -217,7 +223,7 @@ class SortedReader(Reader):
         if number != self.window:
             assert self.mapped is not None
             self.buf = self.mapped[number * _SPAN : (number + 1) * _SPAN + _SPAN // 2]
-            self.fresh = True
+            self.turn += 1
             self.window = number
 
     def close(self) -> None:
@@ -258,6 +264,9 @@ class PipeReader(Reader):
         self.fact = self.facts[batch.facts[i]]
         return True
 
+    def at_hand(self) -> bool:
+        return self.at < self.ready
+
     def collect(self) -> bool:
         """Read on until the window is full; False when nothing is left to deliver."""
         old = self.batch
@@ -279,7 +288,7 @@ class PipeReader(Reader):
         batch.arrange()
         self.batch = batch
         self.buf = batch.arena
-        self.fresh = True
+        self.turn += 1
         self.at = 0
         self.ready = batch.count if not more else (batch.count + 1) // 2
         if not more:

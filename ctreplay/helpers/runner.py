@@ -193,6 +193,7 @@ class Helpers:
             found = self.gre_keys.get((address(p.src_hi, p.src_lo), address(p.dst_hi, p.dst_lo), p.dport))
             if found:
                 p.sport = found[0]
+                p.hash = 0
         return 0
 
     def add_gre_keys(self, keys: list[tuple[GreKey, int]]) -> None:

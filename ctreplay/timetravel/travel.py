@@ -73,7 +73,7 @@ class Travel:
         self.ended = False
         self.until.limit = _BEFORE_ALL
         self.engine.run(self.until, 1)
-        self.first_ts: int | None = self.engine.packet.ts if self.until.held else None
+        self.first_ts: int | None = self.engine.packets[0].ts if self.until.held else None
         self.last_ts = self.first_ts
         self.until.limit = _NEVER
 

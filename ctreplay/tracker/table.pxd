@@ -30,12 +30,13 @@ cdef inline void fetch_entry(PyObject* e) noexcept:
         fetch(<char*>e + 128)
 
 
-cdef inline void fetch_first(list buckets, Py_ssize_t i) noexcept:
-    fetch_entry(PyList_GET_ITEM(buckets, i))
+cdef inline void fetch_first(list buckets, unsigned int mask, list packets, Py_ssize_t i) noexcept:
+    fetch_entry(PyList_GET_ITEM(buckets, (<Packet>PyList_GET_ITEM(packets, i)).hash & mask))
 
 
-cdef inline void fetch_second(list buckets, Py_ssize_t i, unsigned int hash) noexcept:
-    cdef PyObject* e = PyList_GET_ITEM(buckets, i)
+cdef inline void fetch_second(list buckets, unsigned int mask, list packets, Py_ssize_t i) noexcept:
+    cdef unsigned int hash = (<Packet>PyList_GET_ITEM(packets, i)).hash
+    cdef PyObject* e = PyList_GET_ITEM(buckets, hash & mask)
     if e != <PyObject*>None and (<Entry>e).hash != hash:
         fetch_entry(<PyObject*>(<Entry>e).next)
 
@@ -47,6 +48,7 @@ cdef unsigned long long _K2
 cdef unsigned long long _K3
 cdef int _START
 cdef int _PARTS
+cdef int _CACHED
 cdef int _ICMP
 cdef int _ICMPV6
 
@@ -58,10 +60,7 @@ cdef class Table:
     cdef public unsigned int mask
     cdef public unsigned long long seed0
     cdef public unsigned long long seed1
-    cdef public unsigned int coming1
-    cdef public unsigned int coming2
-    cdef public unsigned int coming3
-    cdef public unsigned int coming4
+    cdef public bint fetches
 
     @cython.locals(x="unsigned long long", y="unsigned long long", sport="unsigned long long", dport="unsigned long long")
     cdef unsigned int hash_of(self, Packet p) noexcept
@@ -69,7 +68,10 @@ cdef class Table:
     @cython.locals(e=Entry)
     cpdef Entry find(self, Packet p)
 
-    cdef int foresee(self, Packet p) except -1
+    cdef int expect(self, Packet p) except -1
+
+    @cython.locals(i=Py_ssize_t)
+    cdef int foresee(self, list packets, Py_ssize_t count) except -1
 
     @cython.locals(i="unsigned int")
     cpdef int insert(self, Entry e) except -1

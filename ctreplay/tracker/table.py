@@ -9,6 +9,7 @@ from __future__ import annotations
 import secrets
 from operator import attrgetter
 
+from ctreplay.build import compiled
 from ctreplay.packet import Packet
 from ctreplay.pages import nones
 from ctreplay.tracker.entry import Entry
@@ -20,6 +21,8 @@ _K2 = 0xC2B2AE3D27D4EB4F
 _K3 = 0x165667B19E3779F9
 _START = 1 << 16
 _PARTS = 4096
+# so many entries stay in the processor's caches anyway
+_CACHED = 4096
 _ICMP = 1
 _ICMPV6 = 58
 
@@ -27,13 +30,14 @@ _ICMPV6 = 58
 class Table:
     """`buckets` holds the newest entry of each chain; chains run through `Entry.next`."""
 
-    __slots__ = ("buckets", "coming1", "coming2", "coming3", "coming4", "count", "mask", "seed0", "seed1")
+    __slots__ = ("buckets", "count", "fetches", "mask", "seed0", "seed1")
 
     def __init__(self) -> None:
         self.buckets: list[Entry | None] = [None] * _START
         self.mask = _START - 1
         self.count = 0
-        self.coming1 = self.coming2 = self.coming3 = self.coming4 = 0
+        # plain Python has no way to
+        self.fetches = compiled()
         self.seed0 = secrets.randbits(64)
         self.seed1 = secrets.randbits(64)
 
@@ -56,8 +60,9 @@ class Table:
         return x >> 32 & _U32
 
     def find(self, p: Packet) -> Entry | None:
-        """The live entry with the packet's tuple (`p.direction` tells which one), or None. Sets `p.hash`."""
-        p.hash = self.hash_of(p)
+        """The live entry with the packet's tuple (`p.direction` tells which one), or None. Sets a missing `p.hash`."""
+        if p.hash == 0:
+            p.hash = self.hash_of(p)
         e = self.buckets[p.hash & self.mask]
         while e is not None:
             if e.hash == p.hash and e.proto == p.proto:
@@ -88,17 +93,24 @@ class Table:
             e = e.next
         return None
 
-    def foresee(self, p: Packet) -> int:
-        """Have the memory fetched that `find` touches for a packet with this tuple: its bucket now, two calls later the
-        first entry there, two calls later the next one, when the first is another. Compiled only.
+    def expect(self, p: Packet) -> int:
+        """Set `p.hash` and have the memory of its bucket fetched."""
+        p.hash = self.hash_of(p)
+        if self.fetches:
+            fetch_bucket(self.buckets, p.hash & self.mask)  # type: ignore[name-defined]  # noqa: F821
+        return 0
+
+    def foresee(self, packets: list[Packet], count: int) -> int:
+        """Have the memory of the entries fetched that `find` will look at for the first `count` packets.
+
+        The first entry of each chain, then the second, where the first is another: so no step waits for the one before.
         """
-        fetch_second(self.buckets, self.coming4 & self.mask, self.coming4)  # type: ignore[name-defined]  # noqa: F821
-        fetch_first(self.buckets, self.coming2 & self.mask)  # type: ignore[name-defined]  # noqa: F821
-        self.coming4 = self.coming3
-        self.coming3 = self.coming2
-        self.coming2 = self.coming1
-        self.coming1 = self.hash_of(p)
-        fetch_bucket(self.buckets, self.coming1 & self.mask)  # type: ignore[name-defined]  # noqa: F821
+        if not self.fetches or self.count < _CACHED:
+            return 0
+        for i in range(count):
+            fetch_first(self.buckets, self.mask, packets, i)  # type: ignore[name-defined]  # noqa: F821
+        for i in range(count):
+            fetch_second(self.buckets, self.mask, packets, i)  # type: ignore[name-defined]  # noqa: F821
         return 0
 
     def insert(self, e: Entry) -> int:

@@ -94,7 +94,7 @@ def compare(linktype: int, frame: bytes) -> bool:
     if ip is None:
         return False
     machine = compare.machine  # type: ignore[attr-defined]
-    packet = machine.engine.packet
+    packet = machine.engine.packets[0]
     packet.linktype, packet.start, packet.caplen, packet.wirelen, packet.buf = (
         linktype,
         0,

@@ -110,6 +110,7 @@ class Icmp:
         probe = self.probe
         probe.family = p.family
         probe.zone = p.zone
+        probe.hash = 0
         probe.proto = inner.proto
         probe.src_hi = inner.dst_hi
         probe.src_lo = inner.dst_lo
