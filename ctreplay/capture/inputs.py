@@ -6,13 +6,13 @@ from __future__ import annotations
 
 import contextlib
 import glob
-import hashlib
 import os
 import stat
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from .errors import CaptureError, Damage, Skipped
 from .facts import CaptureFacts
@@ -24,6 +24,9 @@ from .scan import Plan
 from .sharing import SharedStream, Sharing
 from .streams import FileStream, HashedStream, PeekedStream, PipeStream, Stream, UnpackedStream, compression_of
 from .unpacking import UnpackingProcess
+
+if TYPE_CHECKING:
+    import hashlib
 
 PROBE = 4096
 ENOUGH = 24
@@ -94,10 +97,16 @@ class InputFile:
         self.is_pipe = is_pipe
         # lends its bytes, as they are read, to whoever hashes them
         self.sharing: Sharing | None = None
-        self._hash = hashlib.sha256()
         self._digest: str | None = None
         self._ready = threading.Event()
         self.stopped = False
+
+    @cached_property
+    def _hash(self) -> hashlib._Hash:
+        # not wanted where a process hashes
+        import hashlib
+
+        return hashlib.sha256()
 
     def feed(self, data: memoryview) -> None:
         """Count and hash bytes read from a pipe."""
@@ -139,7 +148,7 @@ class InputFile:
         self._ready.wait(timeout)
         if self.stopped:
             self.stopped = False
-            self._hash = hashlib.sha256()
+            self.__dict__.pop("_hash", None)
             self.work(lambda: False)
         return self._digest
 

@@ -8,7 +8,6 @@ behind a bounded queue, that of large files in a process (see unpacking).
 from __future__ import annotations
 
 import bz2
-import hashlib
 import lzma
 import os
 import queue
@@ -102,6 +101,9 @@ class HashedStream(FileStream):
 
     def __init__(self, path: str, hold: bool, settle: Callable[[str], None]) -> None:
         super().__init__(path, hold)
+        # large files are hashed elsewhere
+        import hashlib
+
         self.digest = hashlib.sha256()
         self.settle = settle
 

@@ -18,7 +18,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
+from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn, TypeAlias
 
 from ctreplay import reasons
 from ctreplay.child import serving
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 _BATCHES = {"transitions": 2, "connections": 2, "packets": 3, "occupancy": 2}
 _ANSWER, _FREE, _FAILED = "answer", "free", "failed"
 _PLACE = "place"
+_Job: TypeAlias = "tuple[tuple[str, int], pa.RecordBatch]"
 
 
 class WriterProcess:
@@ -158,8 +159,8 @@ def _places(memory: int) -> dict[tuple[str, int], Columns]:
 
 
 class _Worker:
-    """Works on the messages. Batches are converted at once and encoded in a thread: pyarrow lets go of the interpreter
-    lock.
+    """Works on the messages. Batches are converted at once and encoded in a thread for each table: pyarrow lets go of
+    the interpreter lock.
     """
 
     tables: ParquetTables
@@ -169,9 +170,7 @@ class _Worker:
         self.answers = answers
         self.lock = threading.Lock()
         self.places = _places(memory)
-        self.converted: SimpleQueue[tuple[tuple[str, int], pa.RecordBatch] | None] = SimpleQueue()
-        self.thread = threading.Thread(target=self._encode, daemon=True)
-        self.thread.start()
+        self.encoders: dict[str, tuple[threading.Thread, SimpleQueue[_Job | None]]] = {}
 
     def answer(self, kind: str, value: Any) -> None:
         with self.lock:
@@ -184,9 +183,19 @@ class _Worker:
         except (TypeError, pickle.PicklingError):
             self.answer(_FAILED, OSError(f"{type(exc).__name__}: {exc}"))
 
-    def _encode(self) -> None:
+    def encode(self, place: tuple[str, int], batch: pa.RecordBatch) -> None:
+        """Have the thread of its table work on a batch."""
+        table = place[0]
+        if table not in self.encoders:
+            jobs: SimpleQueue[_Job | None] = SimpleQueue()
+            thread = threading.Thread(target=self._encode, args=[jobs], daemon=True)
+            self.encoders[table] = thread, jobs
+            thread.start()
+        self.encoders[table][1].put((place, batch))
+
+    def _encode(self, jobs: SimpleQueue[_Job | None]) -> None:
         try:
-            while (job := self.converted.get()) is not None:
+            while (job := jobs.get()) is not None:
                 place, batch = job
                 self.tables.put(place[0], batch)
                 # its memory can be filled again
@@ -202,7 +211,7 @@ class _Worker:
             place, extra, n, named = arguments
             for name in named:
                 reasons.code(name)
-            self.converted.put((place, self.tables.batch(place[0], self.places[place] | {"extra": extra}, n)))
+            self.encode(place, self.tables.batch(place[0], self.places[place] | {"extra": extra}, n))
         elif what == "write":
             self.tables.write(*arguments)
         elif what == "open":
@@ -212,8 +221,9 @@ class _Worker:
             self.tables = ParquetTables(Path(self.folder), metadata)
         else:
             if what == "close":
-                self.converted.put(None)
-                self.thread.join()
+                for thread, jobs in self.encoders.values():
+                    jobs.put(None)
+                    thread.join()
             self.answer(_ANSWER, getattr(self.tables, what)(*arguments))
 
 

@@ -6,7 +6,6 @@ A helper is only ever assigned explicitly: the kernel assigns none without a rul
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable
 
@@ -64,6 +63,8 @@ def _one(option: str) -> list[tuple[tuple[int, int], Helper]]:
             raise HelperError("--helper all takes no ports; name the helper: --helper ftp=2121")
         return [((proto, port), helper) for variants in HELPERS.values() for helper, proto, port in variants]
     if name not in HELPERS:
+        import difflib
+
         near = difflib.get_close_matches(name, [*HELPERS, "all"], n=1, cutoff=0.5)
         hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(HELPERS)} and all"
         raise HelperError(f"unknown helper {name!r}: {hint}")

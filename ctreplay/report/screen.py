@@ -13,7 +13,7 @@ from rich.text import Text
 
 from ctreplay import reasons
 from ctreplay.cli.common import printable
-from ctreplay.report.triage import duration
+from ctreplay.report.duration import duration
 
 _LABEL = "bold"
 _QUIET = "dim"

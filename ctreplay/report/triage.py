@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from ctreplay import reasons
 from ctreplay.dataset.ranking import Ranking
 from ctreplay.dataset.schema import TABLES
+from ctreplay.report.duration import duration
 from ctreplay.report.talkers import talkers
 from ctreplay.sql import read_run
 
@@ -179,17 +180,6 @@ def _trust(
     for skipped in run["skipped"]:
         say("skipped", f"{skipped['path']}: {skipped['why']}")
     return notes
-
-
-def duration(ns: int) -> str:
-    """Nanoseconds as people say them."""
-    seconds = ns / 1e9
-    for limit, size, unit in (
-        (1e-6, 1e-9, "ns"), (1e-3, 1e-6, "µs"), (1, 1e-3, "ms"), (120, 1, "s"), (7200, 60, "min"), (172800, 3600, "h"),
-    ):  # fmt: skip
-        if seconds < limit:
-            return f"{seconds / size:.3g} {unit}"
-    return f"{seconds / 86400:.3g} days"
 
 
 def _next(found: dict[str, Any]) -> list[dict[str, str]]:

@@ -6,7 +6,7 @@ keyed with a random seed, because an attacker chooses the traffic; no row depend
 
 from __future__ import annotations
 
-import secrets
+import os
 from operator import attrgetter
 
 from ctreplay.build import compiled
@@ -38,8 +38,8 @@ class Table:
         self.count = 0
         # plain Python has no way to
         self.fetches = compiled()
-        self.seed0 = secrets.randbits(64)
-        self.seed1 = secrets.randbits(64)
+        self.seed0 = int.from_bytes(os.urandom(8), "little")
+        self.seed1 = int.from_bytes(os.urandom(8), "little")
 
     def hash_of(self, p: Packet) -> int:
         """32-bit hash of the packet's tuple, equal for both directions."""
