@@ -21,6 +21,10 @@ cdef inline void fetch_bucket(list buckets, Py_ssize_t i) noexcept:
     fetch(<PyObject**>(<PyListObject*>buckets).ob_item + i)
 
 
+cdef enum:
+    _STRIDE = 16
+
+
 # borrowed references: counting one writes to memory that has not come yet
 cdef inline void fetch_entry(PyObject* e) noexcept:
     # without the last of its cache lines
@@ -41,6 +45,16 @@ cdef inline void fetch_second(list buckets, unsigned int mask, list packets, Py_
         fetch_entry(<PyObject*>(<Entry>e).next)
 
 
+# what a walk over all entries needs of those some buckets on: links and hash, and the line with the number
+cdef inline void fetch_ahead(list buckets, Py_ssize_t i, Py_ssize_t size) noexcept:
+    cdef PyObject* e
+    if i + _STRIDE < size:
+        e = PyList_GET_ITEM(buckets, i + _STRIDE)
+        if e != <PyObject*>None:
+            fetch(e)
+            fetch(<char*>e + 192)
+
+
 cdef unsigned int _U32
 cdef unsigned long long _U64
 cdef unsigned long long _K1
@@ -49,6 +63,7 @@ cdef unsigned long long _K3
 cdef int _START
 cdef int _PARTS
 cdef int _CACHED
+cdef int _DENSE
 cdef int _ICMP
 cdef int _ICMPV6
 
@@ -61,6 +76,7 @@ cdef class Table:
     cdef public unsigned long long seed0
     cdef public unsigned long long seed1
     cdef public bint fetches
+    cdef public long long youngest
 
     @cython.locals(x="unsigned long long", y="unsigned long long", sport="unsigned long long", dport="unsigned long long")
     cdef unsigned int hash_of(self, Packet p) noexcept
@@ -79,8 +95,19 @@ cdef class Table:
     @cython.locals(i="unsigned int", walk=Entry)
     cpdef int remove(self, Entry e) except -1
 
-    @cython.locals(old=list, fresh=list, size="Py_ssize_t", mask="unsigned int", i="unsigned int", e=Entry, after=Entry)
+    @cython.locals(
+        old=list, fresh=list, size=Py_ssize_t, k=Py_ssize_t, mask="unsigned int", i="unsigned int", e=Entry, after=Entry
+    )
     cpdef int grow(self) except -1
 
-    @cython.locals(e=Entry, youngest=cython.longlong, found=list)
-    cpdef list parts(self)
+    @cython.locals(
+        buckets=list, size=Py_ssize_t, k=Py_ssize_t, found=list, part=list, e=Entry, after=Entry, place=Py_ssize_t
+    )
+    cpdef list drain(self)
+
+    @cython.locals(e=Entry, found=list)
+    cpdef list entries(self)
+
+
+@cython.locals(e=Entry, first=cython.longlong, last=cython.longlong, places=list)
+cpdef list by_age(list entries)

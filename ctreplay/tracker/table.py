@@ -23,6 +23,7 @@ _START = 1 << 16
 _PARTS = 4096
 # so many entries stay in the processor's caches anyway
 _CACHED = 4096
+_DENSE = 8
 _ICMP = 1
 _ICMPV6 = 58
 
@@ -30,12 +31,13 @@ _ICMPV6 = 58
 class Table:
     """`buckets` holds the newest entry of each chain; chains run through `Entry.next`."""
 
-    __slots__ = ("buckets", "count", "fetches", "mask", "seed0", "seed1")
+    __slots__ = ("buckets", "count", "fetches", "mask", "seed0", "seed1", "youngest")
 
     def __init__(self) -> None:
         self.buckets: list[Entry | None] = [None] * _START
         self.mask = _START - 1
         self.count = 0
+        self.youngest = 1
         # plain Python has no way to
         self.fetches = compiled()
         self.seed0 = int.from_bytes(os.urandom(8), "little")
@@ -119,6 +121,8 @@ class Table:
         e.next = self.buckets[i]
         self.buckets[i] = e
         self.count += 1
+        if e.conn_id > self.youngest:
+            self.youngest = e.conn_id
         if self.count > self.mask - (self.mask >> 2):
             self.grow()
         return 0
@@ -140,11 +144,13 @@ class Table:
     def grow(self) -> int:
         """Double the number of buckets."""
         old = self.buckets
-        size = len(old) * 2
-        fresh: list[Entry | None] = nones(size)
-        mask = size - 1
-        for head in old:
-            e = head
+        size = len(old)
+        fresh: list[Entry | None] = nones(2 * size)
+        mask = 2 * size - 1
+        for k in range(size):
+            if self.fetches:
+                fetch_ahead(old, k, size)  # type: ignore[name-defined]  # noqa: F821
+            e = old[k]
             while e is not None:
                 after = e.next
                 i = e.hash & mask
@@ -156,36 +162,60 @@ class Table:
         return 0
 
     def clear(self) -> None:
-        """Let go of all entries."""
+        """No entries any more."""
         self.buckets = [None] * _START
         self.mask = _START - 1
         self.count = 0
 
-    def entries(self) -> list[Entry]:
-        """All entries, oldest first."""
-        found = []
-        for part in self.parts():
-            found += part
+    def drain(self) -> list[list[Entry]]:
+        """Let go of all entries: in lists of neighbours by age, the oldest first, each of them in no order.
+
+        Many lists, because each needs memory of its own to be put in order, and can be forgotten before the next one.
+        """
+        buckets = self.buckets
+        size = len(buckets)
+        found: list[list[Entry]] = [[] for _ in range(_PARTS)]
+        for k in range(size):
+            if self.fetches:
+                fetch_ahead(buckets, k, size)  # type: ignore[name-defined]  # noqa: F821
+            e = buckets[k]
+            buckets[k] = None
+            while e is not None:
+                after = e.next
+                e.next = None
+                place = e.conn_id * (_PARTS - 1) // self.youngest
+                part = found[place]
+                part.append(e)
+                e = after
+        self.clear()
         return found
 
-    def parts(self) -> list[list[Entry]]:
-        """All entries, oldest first, in lists of neighbours: sorting them one by one needs little memory."""
-        youngest = 1
+    def entries(self) -> list[Entry]:
+        """All entries, oldest first."""
+        found: list[Entry] = []
         for head in self.buckets:
             e = head
             while e is not None:
-                if e.conn_id > youngest:
-                    youngest = e.conn_id
+                found.append(e)
                 e = e.next
-        found: list[list[Entry]] = [[] for _ in range(_PARTS)]
-        for head in self.buckets:
-            e = head
-            while e is not None:
-                found[e.conn_id * (_PARTS - 1) // youngest].append(e)
-                e = e.next
-        for part in found:
-            part.sort(key=_conn_id)
-        return found
+        return by_age(found)
+
+
+def by_age(entries: list[Entry]) -> list[Entry]:
+    """The oldest first."""
+    first = last = entries[0].conn_id if entries else 0
+    for e in entries:
+        if e.conn_id < first:
+            first = e.conn_id
+        elif e.conn_id > last:
+            last = e.conn_id
+    if last - first >= _DENSE * len(entries):
+        return sorted(entries, key=_conn_id)
+    # nearly every packet opened a connection: a place for each of them is quicker than sorting
+    places: list[Entry | None] = [None] * (last - first + 1)
+    for e in entries:
+        places[e.conn_id - first] = e
+    return [e for e in places if e is not None]
 
 
 _conn_id = attrgetter("conn_id")

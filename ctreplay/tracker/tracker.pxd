@@ -11,7 +11,7 @@ from ctreplay.tracker.proto.sctp cimport Sctp
 from ctreplay.tracker.proto.tcp cimport Tcp
 from ctreplay.tracker.settings cimport Settings
 from ctreplay.tracker.sink cimport Change, Sink
-from ctreplay.tracker.table cimport Table
+from ctreplay.tracker.table cimport Table, by_age
 from ctreplay.tracker.timers cimport Timers
 
 cdef long long _SECOND, _NEVER
@@ -87,5 +87,5 @@ cdef class Tracker:
 
     cpdef int set_deadline(self, Entry e, long long deadline) except -1
 
-    @cython.locals(parts=list, part=list, e=Entry)
+    @cython.locals(parts=list, e=Entry)
     cpdef int finish(self) except -1

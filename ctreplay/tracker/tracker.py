@@ -22,7 +22,7 @@ from ctreplay.tracker.proto.sctp import Sctp
 from ctreplay.tracker.proto.tcp import Tcp
 from ctreplay.tracker.settings import Settings
 from ctreplay.tracker.sink import Change, Sink
-from ctreplay.tracker.table import Table
+from ctreplay.tracker.table import Table, by_age
 from ctreplay.tracker.timers import Timers
 
 _SECOND = 1_000_000_000
@@ -462,17 +462,13 @@ class Tracker:
         """End of the capture: nothing times out, live entries are written with what they had left, and let go."""
         if self.started and (self.occupancy.dirty or self.occupancy.packets):
             self.sink.second(self.occupancy)
-        parts = self.table.parts()
-        self.table.clear()
+        parts = self.table.drain()
         self.timers = Timers()
-        for part in parts:
-            for e in part:
-                e.next = None
-                e.timer_next = None
-                e.timer_prev = None
         parts.reverse()
         while parts:
             # each list is let go of when written, and the memory of its entries with it
-            for e in parts.pop():
+            for e in by_age(parts.pop()):
+                e.timer_next = None
+                e.timer_prev = None
                 self.sink.connection(e, _W_CAPTURE_END, self.now, e.deadline - self.now)
         return 0
