@@ -89,7 +89,8 @@ class Engine:
         count = 0
         while count < room:
             p = packets[count]
-            if not source.advance(p):
+            # only the first may move the bytes of those before
+            if not (source.another(p) if count else source.advance(p)):
                 break
             count += 1
             p.family = 0
@@ -102,8 +103,6 @@ class Engine:
                     p.padded = True
                     break
                 table.expect(p)
-            if not source.at_hand():
-                break
         table.foresee(packets, count)
         return count
 

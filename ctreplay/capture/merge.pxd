@@ -29,6 +29,8 @@ cdef class CaptureSet(Source):
     cdef drop(self)
     @cython.locals(reader=Reader, opened=Reader)
     cdef bint settle(self) except? False
-    @cython.locals(reader=Reader, fact=CaptureFacts)
+    @cython.locals(reader=Reader)
     cpdef bint advance(self, Record rec) except? False
-    cdef bint at_hand(self) except? False
+    cdef bint another(self, Record rec) except? False
+    @cython.locals(fact=CaptureFacts)
+    cdef bint deliver(self, Record rec, Reader reader) except? False

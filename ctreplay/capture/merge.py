@@ -183,6 +183,18 @@ class CaptureSet(Source):
             if not self.settle():
                 return False
             reader = self.current
+        return self.deliver(rec, reader)
+
+    def another(self, rec: Record) -> bool:
+        if self.size == 0 or self.ready or not self.current.another():
+            return False
+        if self.size > 1:
+            self.sift(0)
+            self.settle()
+        return self.deliver(rec, self.current)
+
+    def deliver(self, rec: Record, reader: Reader) -> bool:
+        """The current record of `reader` is the next one of all."""
         if reader.ts < self.last_ts:
             if not reader.live:
                 raise OutOfOrder(reader.file.path, reader.frame, self.last_ts - reader.ts)
@@ -217,9 +229,6 @@ class CaptureSet(Source):
         if reader.caplen < reader.wirelen:
             fact.truncated += 1
         return True
-
-    def at_hand(self) -> bool:
-        return self.size > 0 and not self.ready and self.current.at_hand()
 
     def restart(self) -> None:
         """Begin again after `OutOfOrder`, now sorting what is not in order."""

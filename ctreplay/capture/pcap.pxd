@@ -24,10 +24,12 @@ cdef class PcapReader(Reader):
     @cython.final
     cdef long long u32(self, Py_ssize_t i) except? -1
 
-    @cython.locals(p=Py_ssize_t, sec=cython.longlong, fraction=cython.longlong, caplen=cython.longlong, wirelen=cython.longlong)
+    @cython.locals(
+        p=Py_ssize_t, sec=cython.longlong, fraction=cython.longlong, caplen=cython.longlong, wirelen=cython.longlong
+    )
+    cdef bint another(self) except? False
+    @cython.locals(p=Py_ssize_t, caplen=cython.longlong, wirelen=cython.longlong)
     cdef bint step(self) except? False
-    @cython.locals(p=Py_ssize_t, caplen=cython.longlong)
-    cdef bint at_hand(self) except? False
     cdef bint cut(self, long long caplen) except? False
     @cython.locals(offset=cython.longlong, skipped=cython.longlong, last_s=cython.longlong, left=cython.longlong)
     cdef bint resync(self, object what) except? False

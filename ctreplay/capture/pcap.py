@@ -89,8 +89,37 @@ class PcapReader(Reader):
             self.beyond(i)
         return octets.be32(self.buf, i) if self.big else octets.le32(self.buf, i)
 
+    def another(self) -> bool:
+        p = self.pos
+        if self.end - p < self.header:
+            return False
+        if self.big:
+            sec = octets.be32(self.buf, p)
+            fraction = octets.be32(self.buf, p + 4)
+            caplen = octets.be32(self.buf, p + 8)
+            wirelen = octets.be32(self.buf, p + 12)
+        else:
+            sec = octets.le32(self.buf, p)
+            fraction = octets.le32(self.buf, p + 4)
+            caplen = octets.le32(self.buf, p + 8)
+            wirelen = octets.le32(self.buf, p + 12)
+        if self.lengths != _LENGTHS_PLAIN and (self.lengths == _LENGTHS_SWAPPED or caplen > wirelen):
+            caplen, wirelen = wirelen, caplen
+        if caplen > self.limit or self.end - p < self.header + caplen:
+            return False
+        if caplen == 0 and sec == 0 and wirelen == 0:
+            return False
+        self.ts = sec * _NS + fraction * self.scale
+        self.frame += 1
+        self.start = p + self.header
+        self.offset = self.base + self.start
+        self.caplen = caplen
+        self.wirelen = wirelen
+        self.pos = self.start + caplen
+        return True
+
     def step(self) -> bool:
-        while True:
+        while not self.another():
             if self.end - self.pos < self.header and not self.fill(self.header):
                 if self.stream is not None:
                     cut = self.end - self.pos
@@ -100,46 +129,20 @@ class PcapReader(Reader):
                     self.finish(self.base + self.pos, what)
                 return False
             p = self.pos
-            if self.big:
-                sec = octets.be32(self.buf, p)
-                fraction = octets.be32(self.buf, p + 4)
-                caplen = octets.be32(self.buf, p + 8)
-                wirelen = octets.be32(self.buf, p + 12)
-            else:
-                sec = octets.le32(self.buf, p)
-                fraction = octets.le32(self.buf, p + 4)
-                caplen = octets.le32(self.buf, p + 8)
-                wirelen = octets.le32(self.buf, p + 12)
+            caplen = self.u32(p + 8)
+            wirelen = self.u32(p + 12)
             if self.lengths != _LENGTHS_PLAIN and (self.lengths == _LENGTHS_SWAPPED or caplen > wirelen):
                 caplen, wirelen = wirelen, caplen
-            if caplen == 0 and sec == 0 and wirelen == 0:
+            if caplen == 0 and wirelen == 0 and self.u32(p) == 0:
                 # a file system that lost the end of a file gives zeros for it
                 if not self.resync("a record header of zeros"):
                     return False
-                continue
-            if caplen > self.limit:
+            elif caplen > self.limit:
                 if not self.resync(f"captured length {caplen} is above the limit of {self.limit}"):
                     return False
-                continue
-            if self.end - p < self.header + caplen:
-                if not self.fill(self.header + caplen):
-                    return self.cut(caplen)
-                p = self.pos
-            self.ts = sec * _NS + fraction * self.scale
-            self.frame += 1
-            self.start = p + self.header
-            self.offset = self.base + self.start
-            self.caplen = caplen
-            self.wirelen = wirelen
-            self.pos = self.start + caplen
-            return True
-
-    def at_hand(self) -> bool:
-        p = self.pos
-        if self.lengths != _LENGTHS_PLAIN or self.end - p < self.header:
-            return False
-        caplen = octets.be32(self.buf, p + 8) if self.big else octets.le32(self.buf, p + 8)
-        return 0 < caplen <= self.limit and self.header + caplen <= self.end - p
+            elif self.end - p < self.header + caplen and not self.fill(self.header + caplen):
+                return self.cut(caplen)
+        return True
 
     def cut(self, caplen: int) -> bool:
         """The record at `pos` goes beyond the end: a cut file, or a false length in the middle of one."""

@@ -77,8 +77,20 @@ class PcapngReader(Reader):
             self.beyond(i)
         return (self.buf[i] << 8) | self.buf[i + 1] if self.big else (self.buf[i + 1] << 8) | self.buf[i]
 
+    def another(self) -> bool:
+        p = self.pos
+        if self.end - p < 32 or self.u32(p) != _EPB:
+            return False
+        total = self.u32(p + 4)
+        if total < 32 or total > self.end - p or total & 3 != 0 or self.u32(p + total - 4) != total:
+            return False
+        interface = self.u32(p + 8)
+        if interface >= len(self.interfaces) or self.interfaces[interface] is None or self.u32(p + 20) > total - 32:
+            return False
+        return self.enhanced(p, total)
+
     def step(self) -> bool:
-        while True:
+        while not self.another():
             if self.end - self.pos < 12 and not self.fill(12):
                 if self.stream is not None:
                     cut = self.end - self.pos
@@ -105,21 +117,7 @@ class PcapngReader(Reader):
                     return True
             elif self.other(kind, total) and kind in (_PB, _SPB):
                 return True
-
-    def at_hand(self) -> bool:
-        p = self.pos
-        if self.end - p < 32 or self.u32(p) != _EPB:
-            return False
-        total = self.u32(p + 4)
-        interface = self.u32(p + 8)
-        return (
-            32 <= total <= self.end - p
-            and total & 3 == 0
-            and self.u32(p + 20) <= total - 32
-            and self.u32(p + total - 4) == total
-            and interface < len(self.interfaces)
-            and self.interfaces[interface] is not None
-        )
+        return True
 
     def enhanced(self, p: int, total: int) -> bool:
         """Take the Enhanced Packet Block at `p`; False (noted, skipped) when it cannot be used."""

@@ -32,7 +32,7 @@ cdef class Reader:
     cdef public CaptureFacts fact
 
     cdef bint step(self) except? False
-    cdef bint at_hand(self) except? False
+    cdef bint another(self) except? False
     @cython.locals(have=Py_ssize_t, size=Py_ssize_t, count=Py_ssize_t)
     @cython.final
     cdef bint fill(self, long long need) except? False

@@ -23,8 +23,7 @@ _SHARED_CHUNK = 1 << 18
 
 
 class Reader:
-    """Records of one file in file order. `step` fills the fields; bytes stay valid until the next `step`, and beyond it
-    when the next record is `at_hand`.
+    """Records of one file in file order. `step` and `another` fill the fields; bytes stay valid until the next `step`.
 
     Without a stream it stands for a file not opened yet, of which only the first timestamp is known. `live`
     marks a pipe, whose order cannot be put right by reading it again.
@@ -67,8 +66,8 @@ class Reader:
         """Go to the next record; False at the end of what can be read."""
         return False
 
-    def at_hand(self) -> bool:
-        """Whether `step` will find a record without moving the bytes of those before it."""
+    def another(self) -> bool:
+        """Go to the next record if all of it is in the window; False: nothing was done, ask `step`."""
         return False
 
     def fill(self, need: int) -> bool:

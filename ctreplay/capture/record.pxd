@@ -18,4 +18,4 @@ cdef class Record:
 
 cdef class Source:
     cpdef bint advance(self, Record rec) except? False
-    cdef bint at_hand(self) except? False
+    cdef bint another(self, Record rec) except? False

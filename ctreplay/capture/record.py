@@ -1,7 +1,7 @@
 """The unit that the capture layer hands on: one captured frame, by reference into a buffer.
 
-A `Record` is reused: `Source.advance` overwrites it, and moves the bytes of earlier ones unless the next was `at_hand`,
-so whoever wants to keep bytes copies them before the next call. Nothing here allocates per frame.
+A `Record` is reused: `Source.advance` overwrites it and moves the bytes of earlier ones, so whoever wants to keep bytes
+copies them before the next call. Nothing here allocates per frame.
 """
 
 from __future__ import annotations
@@ -61,6 +61,6 @@ class Source:
         """Fill `rec` with the next record; False at the end. Damage in a file is noted by the source, not raised."""
         return False
 
-    def at_hand(self) -> bool:
-        """Whether `advance` will deliver another record and leave the bytes of those before it where they are."""
+    def another(self, rec: Record) -> bool:
+        """The same if it leaves the bytes of earlier records where they are; False: nothing was done, ask `advance`."""
         return False

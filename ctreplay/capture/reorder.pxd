@@ -49,9 +49,10 @@ cdef class SortedReader(Reader):
     cdef long long window
 
     cdef bint step(self) except? False
-    cdef bint at_hand(self) except? False
-    @cython.locals(inner=Reader)
+    cdef bint another(self) except? False
     cdef bint through(self) except? False
+    @cython.locals(inner=Reader)
+    cdef pass_on(self)
     @cython.locals(batch=Batch)
     cdef next_segment(self)
     @cython.locals(i=Py_ssize_t, start=cython.longlong)
@@ -68,8 +69,8 @@ cdef class PipeReader(Reader):
     cdef Py_ssize_t ready
     cdef long long last
 
-    @cython.locals(batch=Batch, i=Py_ssize_t)
     cdef bint step(self) except? False
-    cdef bint at_hand(self) except? False
+    @cython.locals(batch=Batch, i=Py_ssize_t)
+    cdef bint another(self) except? False
     @cython.locals(old=Batch, batch=Batch, inner=Reader, fact=CaptureFacts, position=Py_ssize_t, more=cython.bint)
     cdef bint collect(self) except? False

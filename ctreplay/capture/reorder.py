@@ -150,17 +150,29 @@ class SortedReader(Reader):
                 return self.through()
             self.next_segment()
 
-    def at_hand(self) -> bool:
+    def another(self) -> bool:
         if self.left > 0:
-            return self.inner.at_hand()
-        return self.batch is not None and self.at < self.batch.count
+            if not self.inner.another():
+                return False
+            self.left -= 1
+            self.pass_on()
+            return True
+        if self.batch is None or self.at >= self.batch.count:
+            return False
+        self.take(self.batch)
+        return True
 
     def through(self) -> bool:
-        """Hand on the next record as it is in the file."""
-        inner = self.inner
-        if not inner.step():
+        """Go to the next record of the file and hand it on."""
+        if not self.inner.step():
             self.close()
             return False
+        self.pass_on()
+        return True
+
+    def pass_on(self) -> None:
+        """Hand on a record as it is in the file."""
+        inner = self.inner
         if inner.turn != self.inner_turn or self.window != -2:
             self.buf = inner.buf
             self.turn += 1
@@ -173,7 +185,6 @@ class SortedReader(Reader):
         self.caplen = inner.caplen
         self.wirelen = inner.wirelen
         self.fact = inner.fact
-        return True
 
     def next_segment(self) -> None:
         """Begin with the next segment: let it through, or collect and sort it."""
@@ -250,7 +261,10 @@ class PipeReader(Reader):
         self.last = 0
 
     def step(self) -> bool:
-        if self.at == self.ready and not self.collect():
+        return self.another() or (self.collect() and self.another())
+
+    def another(self) -> bool:
+        if self.at == self.ready:
             return False
         batch = self.batch
         i = batch.order[self.at]
@@ -263,9 +277,6 @@ class PipeReader(Reader):
         self.wirelen = batch.wirelens[i]
         self.fact = self.facts[batch.facts[i]]
         return True
-
-    def at_hand(self) -> bool:
-        return self.at < self.ready
 
     def collect(self) -> bool:
         """Read on until the window is full; False when nothing is left to deliver."""

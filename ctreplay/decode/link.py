@@ -30,6 +30,9 @@ class Link:
         if kind == 1:
             if cap < 14:
                 return _FRAME_SHORT
+            if octets.be16(pkt.buf, o + 12) == 0x0800:
+                pkt.l3 = o + 14
+                return 0
             return self.ethertype(pkt, octets.be16(pkt.buf, o + 12), o + 14)
         if kind == 101 or kind == 228 or kind == 229 or kind == 12 or kind == 14:
             pkt.l3 = o

@@ -268,6 +268,9 @@ class Tracker:
             e.events |= _EV_REPLY
         if reopened:
             p.note = _R_REOPENED
+        if e.in_table and e.events == 0 and e.ext is None:
+            # most packets change nothing that is told
+            return 0
         return self.confirm(e, p, old_state, old_status)
 
     def judge(self, e: Entry, p: Packet) -> int:
