@@ -3,6 +3,8 @@ from ctreplay.capture.facts cimport CaptureFacts
 from ctreplay.capture.reader cimport Reader
 from ctreplay.capture.record cimport Record, Source
 
+cdef int _RESTARTS
+
 
 cdef class CaptureSet(Source):
     cdef public object files
@@ -13,6 +15,7 @@ cdef class CaptureSet(Source):
     cdef public object damage
     cdef list heap
     cdef public bint sorting
+    cdef public int restarts
     cdef Reader current
     cdef public long long late
     cdef public long long delivered

@@ -33,6 +33,8 @@ _MAX_FRAME = 268435456
 _MAX_BLOCK = 285212672
 _MAX_META = 16777216
 _SEARCH = 67108864
+# nobody counted so far: all ones for a number that is not known, or memory that was never set
+_MOST = 0x7FFFFFFFFFFFFFFF
 _TICKS_INVALID = -0x7FFF_FFFF_FFFF_FFFF
 # the longest timeout a sysctl takes must still fit behind a timestamp (this is in the year 2194)
 _LATEST = 0x7FFF_FFFF_FFFF_FFFF - (1 << 31) * 1_000_000_000
@@ -247,7 +249,8 @@ class PcapngReader(Reader):
     def pass_over(self, total: int) -> bool:
         """Skip a block of a type that carries no packets."""
         offset = self.base + self.pos
-        if total <= len(self.store):
+        # not by the size of the window, which is another for a first look, and with many files
+        if total <= _MAX_META:
             if not self.load(total, 0):
                 return False
             if self.u32(self.pos + total - 4) != total:
@@ -327,6 +330,8 @@ class PcapngReader(Reader):
             if len(value) != 8:
                 continue
             count = int.from_bytes(value, "big" if self.big else "little")
+            if count > _MOST:
+                continue
             if code == 4:
                 fact.kernel_received = count
             elif code == 5:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 import pytest
-from builders import T0, block, epb, frames, idb, pcap, read, shb
+from builders import T0, block, epb, frames, idb, option, pcap, read, shb
 
 
 def cut_everywhere(tmp_path, data, ends, smallest):
@@ -121,3 +121,26 @@ def test_random_bytes_never_raise(tmp_path):
         (tmp_path / "x").write_bytes(data)
         rows, _ = read(tmp_path / "x")
         assert all(len(row.data) == row.caplen for row in rows)
+
+
+def test_a_false_length_is_the_same_for_every_window(tmp_path):
+    """A block of unknown type, longer than the window of a first look and than the file: what follows it is found, also
+    when the records behind have to be sorted by what the first look saw.
+    """
+    # the unknown type, and a length that is not that at its end
+    false = (0x77).to_bytes(4, "little") + (45612).to_bytes(4, "little") + bytes(24) + (36).to_bytes(4, "little")
+    (tmp_path / "n").write_bytes(shb() + idb() + epb(0, 9, b"a") + false + epb(0, 7, b"b") + epb(0, 8, b"c"))
+    rows, source = read(tmp_path / "n")
+    assert [(row.frame, row.data) for row in rows] == [(2, b"b"), (3, b"c"), (1, b"a")]
+    assert [(damage.frame, damage.recovered) for damage in source.damage] == [(2, True)] and source.late == 0
+
+
+def test_counts_that_are_not_possible(tmp_path):
+    """Sound captures have such statistics, too: nothing is known then."""
+    counters = b"".join(option(code, value.to_bytes(8, "little")) for code, value in ((4, 2**64 - 1), (5, 2**63)))
+    statistics = block(5, bytes(12) + counters)
+    (tmp_path / "n").write_bytes(shb() + idb() + epb(0, 9, b"a") + statistics + epb(0, 10, b"b"))
+    rows, source = read(tmp_path / "n")
+    assert [row.data for row in rows] == [b"a", b"b"]
+    assert (source.captures[0].kernel_received, source.captures[0].kernel_drops) == (None, None)
+    assert not source.damage

@@ -19,6 +19,7 @@ from pure import run_pure_json
 import ctreplay.capture.scan as scan_module
 from ctreplay.capture import OutOfOrder, open_captures
 from ctreplay.capture.record import Record
+from ctreplay.capture.scan import scan
 
 
 def write_files(folder, files):
@@ -133,6 +134,27 @@ def test_out_of_order_is_raised_once_and_restart_sorts(tmp_path, monkeypatch):
     assert (caught.value.frame, caught.value.backstep_ns) == (902, 1_000_000)
     source.restart()
     assert [row.ts for row in rows_of(source)] == sorted(ts for ts, _ in records)
+
+
+def test_a_file_that_is_in_another_order_at_every_look(tmp_path, monkeypatch):
+    """It is not read again for ever: what comes too late is delivered late, and counted."""
+    import ctreplay.capture.merge as merge_module
+
+    looks = []
+
+    def no_disorder(file, limit):
+        plan = scan(file, limit)
+        plan.segments = []
+        looks.append(limit)
+        return plan
+
+    monkeypatch.setattr(merge_module, "scan", no_disorder)
+    records = frames(1000)
+    records[900], records[901] = records[901], records[900]
+    (tmp_path / "a").write_bytes(pcap(records))
+    rows, source = read(tmp_path / "a")
+    assert [row.frame for row in rows] == list(range(1, 1001))
+    assert source.late == 1 and 1 < len(looks) < 10
 
 
 def test_300_overlapping_files(tmp_path):
