@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ctreplay.capture import CaptureError
 from ctreplay.replaying import replay_to
+from tests.capture.builders import block, epb, idb, option, pad, shb
 
 from .program import SAMPLES, run
 from .test_dataset import check_sums
@@ -18,6 +19,8 @@ from .test_dataset import check_sums
 SECONDS = float(os.environ.get("CTREPLAY_FUZZ_SECONDS", "6"))
 SEED = int(os.environ.get("CTREPLAY_FUZZ_SEED", "1"))
 FILES = [p for p in sorted(SAMPLES.iterdir()) if p.suffix in (".pcap", ".pcapng", ".gz", ".xz", ".zst")]
+
+LITTLE = (b"\xd4\xc3\xb2\xa1", b"\x4d\x3c\xb2\xa1")
 
 
 def records(data: bytes) -> list[bytes]:
@@ -30,10 +33,33 @@ def records(data: bytes) -> list[bytes]:
     return found
 
 
+def as_pcapng(rng: random.Random, data: bytes) -> bytes:
+    """The records of a little-endian pcap in a pcapng file, among blocks of every kind."""
+    (linktype,) = struct.unpack_from("<I", data, 20)
+    out = shb() + idb(linktype=linktype & 0xFFFF) + idb(linktype=linktype & 0xFFFF)
+    for n, record in enumerate(records(data)):
+        seconds, fraction = struct.unpack_from("<II", record)
+        body, ticks = record[16:], seconds * 1_000_000 + fraction % 1_000_000
+        kind = rng.random()
+        if kind < 0.06:
+            counters = b"".join(option(code, rng.randbytes(8)) for code in (4, 5, 6, 7))
+            out += block(5, struct.pack("<III", n % 2, ticks >> 32, ticks & 0xFFFFFFFF) + counters)
+        elif kind < 0.1:
+            out += block(rng.choice((4, 10, 0x77, 0x40000BAD)), rng.randbytes(4 * rng.randrange(2, 60)))
+        elif kind < 0.14:
+            out += block(3, struct.pack("<I", len(body)) + pad(body))
+        elif kind < 0.2:
+            head = struct.pack("<HHIIII", n % 2, 0, ticks >> 32, ticks & 0xFFFFFFFF, len(body), len(body))
+            out += block(2, head + pad(body))
+        else:
+            out += epb(n % 2, ticks, body, options=option(1, b"comment") if kind > 0.9 else b"")
+    return out
+
+
 def spoil(rng: random.Random, data: bytes) -> bytes:
     out = bytearray(data)
     kind = rng.choice(["bytes", "bytes", "head", "cut", "hole", "twice", "order", "length", "time", "link"])
-    if kind == "order" and data[:4] in (b"\xd4\xc3\xb2\xa1", b"\x4d\x3c\xb2\xa1"):
+    if kind == "order" and data[:4] in LITTLE:
         rows = records(data)
         rng.shuffle(rows)
         return data[:24] + b"".join(rows)
@@ -67,6 +93,8 @@ def test_spoilt_captures(tmp_path: Path) -> None:
     while time.monotonic() < end:
         source = rng.choice(FILES)
         data = source.read_bytes()[: rng.choice([3_000, 20_000])]
+        if data[:4] in LITTLE and rng.random() < 0.4:
+            data = as_pcapng(rng, data)
         for _ in range(rng.choice([1, 1, 2, 4])):
             data = spoil(rng, data) or b"\0"
         path = tmp_path / "spoilt"
