@@ -15,7 +15,7 @@ cdef class CaptureSet(Source):
     cdef public object damage
     cdef list heap
     cdef public bint sorting
-    cdef public int restarts
+    cdef int restarts
     cdef Reader current
     cdef public long long late
     cdef public long long delivered
@@ -32,8 +32,7 @@ cdef class CaptureSet(Source):
     cdef drop(self)
     @cython.locals(reader=Reader, opened=Reader)
     cdef bint settle(self) except? False
-    @cython.locals(reader=Reader)
     cpdef bint advance(self, Record rec) except? False
     cdef bint another(self, Record rec) except? False
-    @cython.locals(fact=CaptureFacts)
-    cdef bint deliver(self, Record rec, Reader reader) except? False
+    @cython.locals(reader=Reader, fact=CaptureFacts)
+    cdef bint deliver(self, Record rec) except? False

@@ -170,24 +170,15 @@ class CaptureSet(Source):
     def advance(self, rec: Record) -> bool:
         if self.size == 0:
             return False
-        reader = self.current
         if self.ready:
             self.ready = False
-            if not self.settle():
-                return False
-            reader = self.current
-        elif reader.step():
-            if self.size > 1:
-                self.sift(0)
-                if not self.settle():
-                    return False
-                reader = self.current
-        else:
+        elif not self.current.step():
             self.drop()
-            if not self.settle():
-                return False
-            reader = self.current
-        return self.deliver(rec, reader)
+        elif self.size > 1:
+            self.sift(0)
+        else:
+            return self.deliver(rec)
+        return self.settle() and self.deliver(rec)
 
     def another(self, rec: Record) -> bool:
         if self.size == 0 or self.ready or not self.current.another():
@@ -195,10 +186,11 @@ class CaptureSet(Source):
         if self.size > 1:
             self.sift(0)
             self.settle()
-        return self.deliver(rec, self.current)
+        return self.deliver(rec)
 
-    def deliver(self, rec: Record, reader: Reader) -> bool:
-        """The current record of `reader` is the next one of all."""
+    def deliver(self, rec: Record) -> bool:
+        """The record of the current reader is the next one of all."""
+        reader = self.current
         if reader.ts < self.last_ts:
             if not reader.live and self.restarts < _RESTARTS:
                 raise OutOfOrder(reader.file.path, reader.frame, self.last_ts - reader.ts)

@@ -41,7 +41,7 @@ cdef class PcapngReader(Reader):
     @cython.final
     @cython.locals(caplen=cython.longlong, at=Py_ssize_t)
     cdef bint packet(self, Py_ssize_t p, long long total) except? False
-    @cython.locals(p=Py_ssize_t, total=cython.longlong, interface=cython.longlong)
+    @cython.locals(p=Py_ssize_t, total=cython.longlong)
     cdef bint another(self) except? False
     @cython.final
     cdef bint enhanced(self, Py_ssize_t p, long long total) except? False

@@ -86,9 +86,6 @@ class PcapngReader(Reader):
         total = self.u32(p + 4)
         if total < 32 or total > self.end - p or total & 3 != 0 or self.u32(p + total - 4) != total:
             return False
-        interface = self.u32(p + 8)
-        if interface >= len(self.interfaces) or self.interfaces[interface] is None or self.u32(p + 20) > total - 32:
-            return False
         return self.enhanced(p, total)
 
     def step(self) -> bool:
@@ -106,17 +103,10 @@ class PcapngReader(Reader):
                 if total < 32 or (total & 3) != 0:
                     if not self.resync(f"block length {total} is not possible for a packet block"):
                         return False
-                    continue
-                if self.end - p < total:
-                    if not self.load(total, 28):
-                        continue
-                    p = self.pos
-                if self.u32(p + total - 4) != total:
-                    if not self.resync("the two lengths of a block differ"):
-                        return False
-                    continue
-                if self.enhanced(p, total):
-                    return True
+                elif self.end - p < total:
+                    self.load(total, 28)
+                elif self.u32(p + total - 4) != total and not self.resync("the two lengths of a block differ"):
+                    return False
             elif self.other(kind, total) and kind in (_PB, _SPB):
                 return True
         return True

@@ -67,7 +67,7 @@ class Reader:
         return False
 
     def another(self) -> bool:
-        """Go to the next record if all of it is in the window; False: nothing was done, ask `step`."""
+        """Go to the next record if all of it is in the window, where nothing is moved; False: ask `step`."""
         return False
 
     def fill(self, need: int) -> bool:

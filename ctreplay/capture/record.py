@@ -62,5 +62,5 @@ class Source:
         return False
 
     def another(self, rec: Record) -> bool:
-        """The same if it leaves the bytes of earlier records where they are; False: nothing was done, ask `advance`."""
+        """The same where it leaves the bytes of earlier records where they are; False: ask `advance`."""
         return False

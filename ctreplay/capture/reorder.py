@@ -136,19 +136,16 @@ class SortedReader(Reader):
         self.window = -1
 
     def step(self) -> bool:
-        while True:
+        while not self.another():
             if self.left > 0:
                 self.left -= 1
                 return self.through()
-            if self.batch is not None:
-                if self.at < self.batch.count:
-                    self.take(self.batch)
-                    return True
-                self.batch = None
+            self.batch = None
             if self.segment >= len(self.plan.segments):
                 # records that came to the file after the scan
                 return self.through()
             self.next_segment()
+        return True
 
     def another(self) -> bool:
         if self.left > 0:
