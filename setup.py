@@ -16,7 +16,7 @@ PACKAGE = ROOT / "ctreplay"
 # the two; CTREPLAY_CHECKED=1 compiles with all checks.
 GUARDED = (
     "ctreplay.decode.network", "ctreplay.decode.link", "ctreplay.decode.checksum",
-    "ctreplay.quality", "ctreplay.dataset.rows", "ctreplay.dataset.validity", "ctreplay.dataset.distinct",
+    "ctreplay.quality", "ctreplay.dataset.rows", "ctreplay.dataset.distinct",
     "ctreplay.capture.pcap",
 )  # fmt: skip
 

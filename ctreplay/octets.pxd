@@ -27,6 +27,13 @@ cdef extern from *:
         b[4] = value >> 24; b[5] = value >> 16; b[6] = value >> 8; b[7] = value;
         return 0;
     }
+    static inline int ctreplay_put32le(unsigned char *b, uint32_t value) {
+        b[0] = value; b[1] = value >> 8; b[2] = value >> 16; b[3] = value >> 24;
+        return 0;
+    }
+    static inline int ctreplay_put64le(unsigned char *b, uint64_t value) {
+        return ctreplay_put32le(b, value) | ctreplay_put32le(b + 4, value >> 32);
+    }
     static inline PyObject *ctreplay_copy(const unsigned char *b, Py_ssize_t count) {
         return PyBytes_FromStringAndSize((const char *)b, count);
     }
@@ -37,6 +44,10 @@ cdef extern from *:
     #define ctreplay_octets_be64(view, at) ctreplay_be64(ctreplay_octets((view).data, (view).shape[0], at, 8))
     #define ctreplay_octets_put64(view, at, value) \
         ctreplay_put64((unsigned char *)ctreplay_octets((view).data, (view).shape[0], at, 8), value)
+    #define ctreplay_octets_put64le(view, at, value) \
+        ctreplay_put64le((unsigned char *)ctreplay_octets((view).data, (view).shape[0], at, 8), value)
+    #define ctreplay_octets_put32le(view, at, value) \
+        ctreplay_put32le((unsigned char *)ctreplay_octets((view).data, (view).shape[0], at, 4), value)
     #define ctreplay_octets_copy(view, begin, end) \
         ctreplay_copy(ctreplay_octets((view).data, (view).shape[0], begin, (end) - (begin)), (end) - (begin))
     """
@@ -45,4 +56,6 @@ cdef extern from *:
     unsigned int le32 "ctreplay_octets_le32"(const unsigned char[::1] b, Py_ssize_t at) noexcept
     unsigned long long be64 "ctreplay_octets_be64"(const unsigned char[::1] b, Py_ssize_t at) noexcept
     int put64 "ctreplay_octets_put64"(unsigned char[::1] b, Py_ssize_t at, unsigned long long value) noexcept
+    int put64le "ctreplay_octets_put64le"(unsigned char[::1] b, Py_ssize_t at, unsigned long long value) noexcept
+    int put32le "ctreplay_octets_put32le"(unsigned char[::1] b, Py_ssize_t at, unsigned int value) noexcept
     bytes copy "ctreplay_octets_copy"(const unsigned char[::1] b, Py_ssize_t begin, Py_ssize_t end)

@@ -34,6 +34,18 @@ def put64(b: bytearray | memoryview, at: int, value: int) -> int:
     return 0
 
 
+def put64le(b: bytearray | memoryview, at: int, value: int) -> int:
+    """Write eight bytes at `at`, little endian."""
+    b[at : at + 8] = value.to_bytes(8, "little")
+    return 0
+
+
+def put32le(b: bytearray | memoryview, at: int, value: int) -> int:
+    """Write four bytes at `at`, little endian."""
+    b[at : at + 4] = value.to_bytes(4, "little")
+    return 0
+
+
 def copy(b: Octets, begin: int, end: int) -> bytes:
     """The bytes from `begin` to before `end`."""
     return bytes(b[begin:end])

@@ -1,14 +1,15 @@
 cimport cython
 
+cimport ctreplay.octets as octets
+
 cdef unsigned long long _MAPPED, _U32
 
 
 @cython.final
 cdef class AddressText:
     cdef unsigned char[::1] out
-    cdef int[::1] offsets
 
-    @cython.locals(o=int, i=Py_ssize_t, key=bytes, text=bytes, char=int)
+    @cython.locals(o=int, begin=int, i=Py_ssize_t, key=bytes, text=bytes, char=int)
     cpdef int fill(self, const unsigned long long[::1] high, const unsigned long long[::1] low, Py_ssize_t n) except -1
 
     @cython.locals(out="unsigned char[::1]", shift=int, value="unsigned int")

@@ -1,30 +1,32 @@
-"""IPv4 addresses as text, a batch at a time, straight into an Arrow string buffer."""
+"""Addresses as text, a batch at a time, as a dictionary page of a Parquet file has it."""
 
 from __future__ import annotations
 
 import socket
 from typing import Any
 
-# bytes of a text
-LONGEST = 46
+from ctreplay import octets
+
+# bytes of a text, with its length before it
+LONGEST = 4 + 45
 _MAPPED = 0xFFFF
 _U32 = 0xFFFFFFFF
 
 
 class AddressText:
-    """`fill` writes the texts; `offsets[i]` is where text `i` begins, `offsets[n]` the end."""
+    """Writes to `out`, which has room for the longest texts."""
 
-    __slots__ = ("offsets", "out")
+    __slots__ = ("out",)
 
-    def __init__(self, out: Any, offsets: Any) -> None:
+    def __init__(self, out: Any) -> None:
         self.out = out
-        self.offsets = offsets
 
     def fill(self, high: Any, low: Any, n: int) -> int:
-        """Canonical texts of `n` addresses in two halves (RFC 5952 for IPv6); returns the bytes written."""
+        """Lengths and canonical texts of `n` addresses in two halves (RFC 5952 for IPv6); returns the bytes written."""
         o = 0
         for i in range(n):
-            self.offsets[i] = o
+            begin = o
+            o += 4
             # ::ffff:0:0/96
             if high[i] == 0 and low[i] >> 32 == _MAPPED:
                 o = self.v4(low[i] & _U32, o)
@@ -34,7 +36,7 @@ class AddressText:
                 for char in text:
                     self.out[o] = char
                     o += 1
-        self.offsets[n] = o
+            octets.put32le(self.out, begin, o - begin - 4)
         return o
 
     def v4(self, address: int, o: int) -> int:

@@ -30,7 +30,13 @@ cdef class Distinct:
     @cython.locals(at="unsigned long long", one=Py_ssize_t)
     cpdef Py_ssize_t number(self, unsigned long long high, unsigned long long low, unsigned int tail) except -1
 
-    @cython.locals(every=cython.bint, i=Py_ssize_t)
-    cpdef int numbers(
-        self, const unsigned char[::1] keys, Py_ssize_t n, const unsigned char[::1] bits, int[::1] out
+    @cython.locals(every=cython.bint, i=Py_ssize_t, k=Py_ssize_t)
+    cpdef Py_ssize_t numbers(
+        self, const unsigned char[::1] keys, Py_ssize_t n, const unsigned char[::1] marks, long long[::1] out
     ) except -1
+
+    @cython.locals(out="unsigned char[::1]", i=Py_ssize_t)
+    cpdef bytes keys(self)
+
+    @cython.locals(best=Py_ssize_t, i=Py_ssize_t, less=cython.bint)
+    cpdef Py_ssize_t extreme(self, bint greatest) except -1

@@ -81,12 +81,33 @@ class Distinct:
         self.found = one + 1
         return one
 
-    def numbers(self, keys: Any, n: int, bits: Any, out: Any) -> int:
-        """Numbers of `n` addresses of 16 bytes, as far as their bit is set (no bits: of all); others are 0."""
-        every = len(bits) == 0
+    def numbers(self, keys: Any, n: int, marks: Any, out: Any) -> int:
+        """Numbers of the marked ones (no marks: of all) of `n` addresses of 16 bytes; returns how many."""
+        every = len(marks) == 0
+        k = 0
         for i in range(n):
-            if every or bits[i >> 3] >> (i & 7) & 1:
-                out[i] = self.number(octets.be64(keys, 16 * i), octets.be64(keys, 16 * i + 8), 0)
+            if every or marks[i]:
+                out[k] = self.number(octets.be64(keys, 16 * i), octets.be64(keys, 16 * i + 8), 0)
+                k += 1
+        return k
+
+    def keys(self) -> bytes:
+        """All addresses found, 16 bytes each."""
+        keys = bytearray(16 * self.found)
+        out = memoryview(keys)
+        for i in range(self.found):
+            octets.put64(out, 16 * i, self.high[i])
+            octets.put64(out, 16 * i + 8, self.low[i])
+        return bytes(keys)
+
+    def extreme(self, greatest: bool) -> int:
+        """The number of the smallest address found, or of the `greatest`."""
+        best = 0
+        for i in range(1, self.found):
+            if self.high[i] == self.high[best]:
+                less = self.low[i] < self.low[best]
             else:
-                out[i] = 0
-        return 0
+                less = self.high[i] < self.high[best]
+            if less != greatest:
+                best = i
+        return best

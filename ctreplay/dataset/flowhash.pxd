@@ -1,7 +1,9 @@
 cimport cython
 
+cimport ctreplay.octets as octets
+
 cdef unsigned int _U32
-cdef int _TEXT
+cdef int _TEXT, _ROOM
 
 
 @cython.final

@@ -1,4 +1,4 @@
-"""Community ID version 1 for a whole batch of connections, written straight into an Arrow string buffer.
+"""Community ID version 1 for a whole batch of connections, as a page of a Parquet file has it.
 
 The message is always one SHA-1 block (RFC 3174), so the hash is a single round of compression per row.
 """
@@ -7,8 +7,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from ctreplay import octets
+
 _U32 = 0xFFFFFFFF
 _TEXT = 30
+# with its length before it
+_ROOM = 4 + _TEXT
 _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 
 
@@ -29,11 +33,12 @@ class FlowHash:
         self.out = out
 
     def fill(self, src: Any, dst: Any, proto: Any, family: Any, sport: Any, dport: Any, n: int) -> int:
-        """IDs of `n` rows into `out`, 30 characters each."""
+        """IDs of `n` rows into `out`, each with its length before it."""
         for i in range(n):
             skip = 0 if family[i] == 6 else 12
             self.row(src, dst, i * 16 + skip, 16 - skip, proto[i], sport[i], dport[i])
-            self.text(i * _TEXT)
+            octets.put32le(self.out, i * _ROOM, _TEXT)
+            self.text(i * _ROOM + 4)
         return 0
 
     def row(self, src: Any, dst: Any, o: int, size: int, proto: int, sport: int, dport: int) -> int:

@@ -25,15 +25,14 @@ from ctreplay.child import serving
 from ctreplay.dataset.columns import LAYOUTS, Columns, over, size
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
+    from ctreplay.dataset.parquet import Chunk
     from ctreplay.dataset.tables import ParquetTables
 
 # one that is filled, one that is written; of packets, by far the most rows, one that is converted meanwhile
 _BATCHES = {"transitions": 2, "connections": 2, "packets": 3, "occupancy": 2}
 _ANSWER, _FREE, _FAILED = "answer", "free", "failed"
 _PLACE = "place"
-_Job: TypeAlias = "tuple[tuple[str, int], pa.RecordBatch]"
+_Job: TypeAlias = "tuple[tuple[str, int], list[Chunk], int]"
 
 
 class WriterProcess:
@@ -51,8 +50,6 @@ class WriterProcess:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
-                # as quick as the others, and the only one that does not grow with the number of batches
-                env={"ARROW_DEFAULT_MEMORY_POOL": "jemalloc"} | os.environ,
                 pass_fds=[memory],
                 # an interrupt is for the replay, which then ends this
                 start_new_session=True,
@@ -159,8 +156,8 @@ def _places(memory: int) -> dict[tuple[str, int], Columns]:
 
 
 class _Worker:
-    """Works on the messages. Batches are converted at once and encoded in a thread for each table: pyarrow lets go of
-    the interpreter lock.
+    """Works on the messages. Batches are encoded at once and compressed in a thread for each table: that lets go of the
+    interpreter lock.
     """
 
     tables: ParquetTables
@@ -170,7 +167,7 @@ class _Worker:
         self.answers = answers
         self.lock = threading.Lock()
         self.places = _places(memory)
-        self.encoders: dict[str, tuple[threading.Thread, SimpleQueue[_Job | None]]] = {}
+        self.compressors: dict[str, tuple[threading.Thread, SimpleQueue[_Job | None]]] = {}
 
     def answer(self, kind: str, value: Any) -> None:
         with self.lock:
@@ -183,22 +180,22 @@ class _Worker:
         except (TypeError, pickle.PicklingError):
             self.answer(_FAILED, OSError(f"{type(exc).__name__}: {exc}"))
 
-    def encode(self, place: tuple[str, int], batch: pa.RecordBatch) -> None:
+    def compress(self, place: tuple[str, int], chunks: list[Chunk], n: int) -> None:
         """Have the thread of its table work on a batch."""
         table = place[0]
-        if table not in self.encoders:
+        if table not in self.compressors:
             jobs: SimpleQueue[_Job | None] = SimpleQueue()
-            thread = threading.Thread(target=self._encode, args=[jobs], daemon=True)
-            self.encoders[table] = thread, jobs
+            thread = threading.Thread(target=self._compress, args=[jobs], daemon=True)
+            self.compressors[table] = thread, jobs
             thread.start()
-        self.encoders[table][1].put((place, batch))
+        self.compressors[table][1].put((place, chunks, n))
 
-    def _encode(self, jobs: SimpleQueue[_Job | None]) -> None:
+    def _compress(self, jobs: SimpleQueue[_Job | None]) -> None:
         try:
             while (job := jobs.get()) is not None:
-                place, batch = job
-                self.tables.put(place[0], batch)
-                # its memory can be filled again
+                place, chunks, n = job
+                self.tables.put(place[0], chunks, n)
+                # not before: no more is to wait in memory than there are batches
                 self.answer(_FREE, place)
         except BrokenPipeError:
             pass
@@ -211,7 +208,7 @@ class _Worker:
             place, extra, n, named = arguments
             for name in named:
                 reasons.code(name)
-            self.encode(place, self.tables.batch(place[0], self.places[place] | {"extra": extra}, n))
+            self.compress(place, self.tables.encode(place[0], self.places[place] | {"extra": extra}, n), n)
         elif what == "write":
             self.tables.write(*arguments)
         elif what == "open":
@@ -221,7 +218,7 @@ class _Worker:
             self.tables = ParquetTables(Path(self.folder), metadata)
         else:
             if what == "close":
-                for thread, jobs in self.encoders.values():
+                for thread, jobs in self.compressors.values():
                     jobs.put(None)
                     thread.join()
             self.answer(_ANSWER, getattr(self.tables, what)(*arguments))

@@ -1,4 +1,4 @@
-"""Column buffers: what the tracker decides, a row at a time, in C arrays that Arrow takes over without a copy."""
+"""Column buffers: what the tracker decides, a row at a time, in C arrays."""
 
 from __future__ import annotations
 

@@ -105,8 +105,10 @@ def from_replay(origin: Origin, make: Any) -> Chooser:
 
     `make` gives a fresh Chooser: the replay starts again when a capture is not in order.
     """
-    from ctreplay.dataset.convert import record_batch
+    import pyarrow.parquet as pq
+
     from ctreplay.dataset.rows import RowSink
+    from ctreplay.dataset.tables import in_memory
     from ctreplay.engine import PACKETS_ALL
     from ctreplay.timetravel.instant import Instant
     from ctreplay.timetravel.travel import Travel, travel
@@ -115,7 +117,9 @@ def from_replay(origin: Origin, make: Any) -> Chooser:
 
     def flush(table: str, columns: dict[str, Any], rows: int) -> None:
         if table == "packets" and rows:
-            current[-1].take(record_batch("packets", columns, rows, 1))
+            with pq.ParquetFile(in_memory(table, columns, rows)) as file:
+                for batch in file.iter_batches(columns=list(_FIELDS)):
+                    current[-1].take(batch)
 
     def sink() -> RowSink:
         current.append(make())

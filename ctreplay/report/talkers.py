@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,10 +9,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ctreplay.dataset.convert import WITH_PORTS, address_texts
+from ctreplay.dataset.chunks import WITH_PORTS
+from ctreplay.dataset.expectation_rows import address_text
 from ctreplay.dataset.ranking import Ranked, Ranking, rankings
 from ctreplay.tracker.codes import PROTOCOLS
 
+_MAPPED = 0xFFFF
 _COLUMNS = ["protonum", "orig_src_key", "orig_dst_key", "orig_dport", "orig_bytes", "reply_bytes", "seen_reply"]
 
 
@@ -72,16 +73,14 @@ def _keys(rows: pa.Table, ranking: Ranking) -> tuple[memoryview, memoryview, mem
 
 
 def _texts(ranked: list[Ranked]) -> list[dict[str, Any]]:
-    high, low = (array("Q", (row[half] for row in ranked)) for half in range(2))
-    addresses = address_texts(high, low, len(ranked))
     return [
         {
             "proto": PROTOCOLS.get(tail >> 16, str(tail >> 16)),
-            "address": address,
+            "address": address_text(high << 64 | low, 4 if high == 0 and low >> 32 == _MAPPED else 6),
             "port": tail & 0xFFFF if tail >> 16 in WITH_PORTS else None,
             "entries": entries,
             "unreplied": unreplied,
             "bytes": size,
         }
-        for (_, _, tail, entries, unreplied, size), address in zip(ranked, addresses.to_pylist(), strict=True)
+        for high, low, tail, entries, unreplied, size in ranked
     ]

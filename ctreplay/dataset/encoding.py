@@ -1,0 +1,342 @@
+"""Columns of numbers in the encodings of Parquet (its format specification, Encodings.md).
+
+A column is first collected in `values`, without its nulls, then appended to a page.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ctreplay import octets
+
+_U64 = 0xFFFFFFFFFFFFFFFF
+_SIGN = 1 << 63
+_U32 = 0xFFFFFFFF
+_SIGN_32 = 1 << 31
+# DELTA_BINARY_PACKED: differences of a block, and of the parts of it that have a width of their own
+_BLOCK = 128
+_PART = 32
+_PARTS = _BLOCK // _PART
+# definition levels of a list of texts: the list is empty, a text is there
+_EMPTY = 1
+_THERE = 3
+
+
+class Encoder:
+    """`values` holds `count` numbers of a column, `low` and `high` their `extent`; `out` the page, `o` bytes so far.
+
+    Marks are a byte for each row, 1 where it has a value; no marks: every row has one.
+    """
+
+    __slots__ = ("block", "count", "high", "low", "o", "out", "values")
+
+    def __init__(self) -> None:
+        self.block = memoryview(bytearray(8 * _BLOCK)).cast("Q")
+        self.count = self.low = self.high = self.o = 0
+        self.values: Any = memoryview(bytearray(8)).cast("q")
+        self.out: Any = memoryview(bytearray(8))
+
+    def begin(self, n: int) -> None:
+        """An empty page, with room for levels and values of `n` rows in the longest encoding."""
+        if n + 8 > len(self.values):
+            self.values = memoryview(bytearray(8 * (n + 8))).cast("q")
+            self.out = memoryview(bytearray(10 * n + 1024))
+        self.o = 0
+
+    def page(self) -> bytes:
+        """What was appended."""
+        return bytes(self.out[: self.o])
+
+    # --- collecting ---
+
+    def take(self, column: Any, n: int, marks: Any, shift: int, mask: int) -> int:
+        """The marked rows of a column, from bit `shift` on, as far as `mask` goes."""
+        values = self.values
+        if len(marks) == 0:
+            for i in range(n):
+                values[i] = column[i] >> shift & mask
+            self.count = n
+            return 0
+        k = 0
+        for i in range(n):
+            values[k] = column[i] >> shift & mask
+            k += marks[i]
+        self.count = k
+        return 0
+
+    def look_up(self, column: Any, n: int, table: Any, marks: Any) -> int:
+        """What `table` has for each code (8 or 16 bits, unsigned); marks are 1 where that is not negative."""
+        values = self.values
+        size = len(table)
+        k = 0
+        for i in range(n):
+            code = column[i]
+            place = table[code] if code < size else -1
+            values[k] = place
+            marks[i] = place >= 0
+            k += place >= 0
+        self.count = k
+        return 0
+
+    def number(self, first: int, n: int) -> int:
+        """Numbers from `first` on."""
+        for i in range(n):
+            self.values[i] = first + i
+        self.count = n
+        return 0
+
+    def members(self, column: Any, n: int) -> int:
+        """The numbers of the bits set in each row, one after the other."""
+        values = self.values
+        k = 0
+        for i in range(n):
+            code = column[i]
+            bit = 0
+            while code:
+                if code & 1:
+                    values[k] = bit
+                    k += 1
+                code >>= 1
+                bit += 1
+        self.count = k
+        return 0
+
+    def repetitions(self, column: Any, n: int) -> int:
+        """Repetition levels of lists of the bits set."""
+        values = self.values
+        k = 0
+        for i in range(n):
+            code = column[i]
+            values[k] = 0
+            k += 1
+            code &= code - 1
+            while code:
+                values[k] = 1
+                k += 1
+                code &= code - 1
+        self.count = k
+        return 0
+
+    def definitions(self, column: Any, n: int) -> int:
+        """Definition levels of lists of the bits set."""
+        values = self.values
+        k = 0
+        for i in range(n):
+            code = column[i]
+            values[k] = _THERE if code else _EMPTY
+            k += 1
+            code &= code - 1
+            while code:
+                values[k] = _THERE
+                k += 1
+                code &= code - 1
+        self.count = k
+        return 0
+
+    def extent(self) -> int:
+        """Smallest and largest value, where there is one."""
+        values = self.values
+        low = high = values[0]
+        for i in range(1, self.count):
+            low = values[i] if values[i] < low else low
+            high = values[i] if values[i] > high else high
+        self.low = low
+        self.high = high
+        return 0
+
+    # --- appending ---
+
+    def append(self, data: Any) -> int:
+        """Bytes as they are."""
+        out = self.out
+        o = self.o
+        size = len(data)
+        for i in range(size):
+            out[o + i] = data[i]
+        self.o = o + size
+        return 0
+
+    def put(self, byte: int) -> int:
+        """One byte."""
+        self.out[self.o] = byte
+        self.o += 1
+        return 0
+
+    def varint(self, value: int) -> int:
+        """Seven bits a byte, the lowest first (ULEB128)."""
+        while value >= 128:
+            self.put(value & 127 | 128)
+            value >>= 7
+        return self.put(value)
+
+    def run(self, value: int, n: int) -> int:
+        """`n` times the same level or place, of at most 8 bits."""
+        self.varint(n << 1)
+        return self.put(value)
+
+    def marked_run(self, marks: Any, n: int) -> int:
+        """Levels 0 and 1, a bit each, as one bit-packed run."""
+        self.varint((n + 7) // 8 << 1 | 1)
+        out = self.out
+        o = self.o
+        for i in range(n // 8):
+            at = 8 * i
+            out[o + i] = (
+                marks[at]
+                | marks[at + 1] << 1
+                | marks[at + 2] << 2
+                | marks[at + 3] << 3
+                | marks[at + 4] << 4
+                | marks[at + 5] << 5
+                | marks[at + 6] << 6
+                | marks[at + 7] << 7
+            )
+        self.o = o + n // 8
+        byte = 0
+        for i in range(n & ~7, n):
+            byte |= marks[i] << (i & 7)
+        return self.put(byte) if n & 7 else 0
+
+    def packed_run(self, width: int) -> int:
+        """The values as one bit-packed run of the RLE hybrid."""
+        self.varint((self.count + 7) // 8 << 1 | 1)
+        return self.pack(width)
+
+    def pack(self, width: int) -> int:
+        """`width` bits of each value, the lowest first, filled up to a multiple of eight values."""
+        values = self.values
+        end = (self.count + 7) // 8 * 8
+        for i in range(self.count, end):
+            values[i] = 0
+        out = self.out
+        o = self.o
+        bits = 0
+        fill = 0
+        for i in range(end):
+            value = values[i]
+            bits |= value << fill & _U64
+            fill += width
+            if fill >= 64:
+                octets.put64le(out, o, bits)
+                o += 8
+                fill -= 64
+                bits = value >> (width - fill) if fill else 0
+        octets.put64le(out, o, bits)
+        self.o = o + fill // 8
+        return 0
+
+    def plain32(self) -> int:
+        """Four bytes of each value (PLAIN)."""
+        values = self.values
+        out = self.out
+        o = self.o
+        for i in range(self.count):
+            octets.put32le(out, o + 4 * i, values[i] & _U32)
+        self.o = o + 4 * self.count
+        return 0
+
+    def deltas(self, wide: bool) -> int:
+        """DELTA_BINARY_PACKED numbers of 64 bits, or (not `wide`) of 32."""
+        mask = _U64 if wide else _U32
+        # differences wrap around; with this added the order of signed ones is that of unsigned ones
+        sign = _SIGN if wide else _SIGN_32
+        values = self.values
+        count = self.count
+        self.varint(_BLOCK)
+        self.varint(_PARTS)
+        self.varint(count)
+        before = values[0] & mask if count else 0
+        self.zigzag(before, sign, mask)
+        block = self.block
+        for first in range(1, count, _BLOCK):
+            size = min(_BLOCK, count - first)
+            least = mask
+            for i in range(size):
+                value = values[first + i]
+                delta = (value - before + sign) & mask
+                before = value
+                block[i] = delta
+                least = delta if delta < least else least
+            for i in range(size):
+                block[i] -= least
+            for i in range(size, _BLOCK):
+                block[i] = 0
+            self.zigzag((least - sign) & mask, sign, mask)
+            self.parts((size + _PART - 1) // _PART)
+        return 0
+
+    def zigzag(self, value: int, sign: int, mask: int) -> int:
+        """A signed number whose absolute value is small in few bytes."""
+        return self.varint((value << 1 & mask) ^ (mask if value & sign else 0))
+
+    def parts(self, used: int) -> int:
+        """The widths of a block's parts, and the bits of the first `used` of them."""
+        block = self.block
+        widths = self.o
+        self.o += _PARTS
+        for part in range(_PARTS):
+            every = 0
+            for i in range(part * _PART, part * _PART + _PART):
+                every |= block[i]
+            width = 0
+            while every >> width > 255:
+                width += 8
+            every >>= width
+            while every:
+                every >>= 1
+                width += 1
+            self.out[widths + part] = width
+            if part < used and width:
+                self.part(part * _PART, width)
+        return 0
+
+    def part(self, at: int, width: int) -> int:
+        """`width` bits of 32 differences."""
+        block = self.block
+        out = self.out
+        o = self.o
+        bits = 0
+        fill = 0
+        for i in range(at, at + _PART):
+            value = block[i]
+            bits |= value << fill & _U64
+            fill += width
+            if fill >= 64:
+                octets.put64le(out, o, bits)
+                o += 8
+                fill -= 64
+                bits = value >> (width - fill) if fill else 0
+        octets.put64le(out, o, bits)
+        self.o = o + fill // 8
+        return 0
+
+
+def present(column: Any, n: int, absent: int, marks: Any) -> int:
+    """Mark the rows of a 64-bit column that differ from `absent`; returns how many."""
+    count = 0
+    for i in range(n):
+        here = column[i] != absent
+        marks[i] = here
+        count += here
+    return count
+
+
+def chosen(column: Any, n: int, table: Any, marks: Any) -> int:
+    """Mark the rows of a column of codes (8 or 16 bits, unsigned) that `table` marks, none beyond its end; returns how
+    many.
+    """
+    size = len(table)
+    count = 0
+    for i in range(n):
+        code = column[i]
+        here = table[code] if code < size else 0
+        marks[i] = here
+        count += here
+    return count
+
+
+def occurring(column: Any, n: int, seen: Any) -> int:
+    """Set `seen` to 1 at every code (8 or 16 bits, unsigned) that occurs."""
+    for i in range(n):
+        seen[column[i]] = 1
+    return 0
