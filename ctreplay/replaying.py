@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ctreplay.engine import Engine
 
 _SLICE = 50_000
+_TRIAGE = "ctreplay.report.triage"
 # bytes of captures from which on a process writes: it starts while the first packets are tracked
 LARGE = 1 << 23
 
@@ -96,6 +97,8 @@ def replay_to(
                 "ctreplay.sysctls": json.dumps(values),
             }
             writer = DatasetWriter(target, metadata, force, way)
+            if triaged:
+                writer.tables.prepare(_TRIAGE)
             # once the processes are on their way
             from ctreplay.wiring import wire
 
@@ -173,7 +176,7 @@ def replay_to(
         tables, writer = writer.tables, None
         try:
             if triaged:
-                return run | {"triage": tables.call("ctreplay.report.triage", "triage", target, run)}
+                return run | {"triage": tables.call(_TRIAGE, "triage", target, run)}
             return run
         finally:
             tables.end()

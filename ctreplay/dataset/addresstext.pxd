@@ -9,7 +9,7 @@ cdef unsigned long long _MAPPED, _U32
 cdef class AddressText:
     cdef unsigned char[::1] out
 
-    @cython.locals(o=int, begin=int, i=Py_ssize_t, key=bytes, text=bytes, char=int)
+    @cython.locals(o=int, begin=int, i=Py_ssize_t, text=bytes, char=int)
     cpdef int fill(self, const unsigned long long[::1] high, const unsigned long long[::1] low, Py_ssize_t n) except -1
 
     @cython.locals(out="unsigned char[::1]", shift=int, value="unsigned int")

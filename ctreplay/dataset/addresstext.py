@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from typing import Any
 
 from ctreplay import octets
@@ -11,6 +10,16 @@ from ctreplay import octets
 LONGEST = 4 + 45
 _MAPPED = 0xFFFF
 _U32 = 0xFFFFFFFF
+
+
+def address_text(key: int, family: int) -> str:
+    """Canonical text of an address of 128 bits (RFC 5952 for IPv6); an IPv4 address is its last 32."""
+    # most replays need none
+    import socket
+
+    if family == 4:
+        return socket.inet_ntop(socket.AF_INET, (key & _U32).to_bytes(4, "big"))
+    return socket.inet_ntop(socket.AF_INET6, key.to_bytes(16, "big"))
 
 
 class AddressText:
@@ -22,7 +31,7 @@ class AddressText:
         self.out = out
 
     def fill(self, high: Any, low: Any, n: int) -> int:
-        """Lengths and canonical texts of `n` addresses in two halves (RFC 5952 for IPv6); returns the bytes written."""
+        """Lengths and canonical texts of `n` addresses in two halves ; returns the bytes written."""
         o = 0
         for i in range(n):
             begin = o
@@ -31,8 +40,7 @@ class AddressText:
             if high[i] == 0 and low[i] >> 32 == _MAPPED:
                 o = self.v4(low[i] & _U32, o)
             else:
-                key = int(high[i]).to_bytes(8, "big") + int(low[i]).to_bytes(8, "big")
-                text = socket.inet_ntop(socket.AF_INET6, key).encode("ascii")
+                text = address_text(int(high[i]) << 64 | int(low[i]), 6).encode("ascii")
                 for char in text:
                     self.out[o] = char
                     o += 1

@@ -4,29 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+from ctreplay.dataset.addresstext import address_text
 from ctreplay.dataset.rows import RowSink
-from ctreplay.helpers.expectations import ALL, INACTIVE, PERMANENT, Expectation
+from ctreplay.helpers.expectations import INACTIVE, PERMANENT, Expectation
 from ctreplay.tracker.codes import PROTOCOLS
 
 _BATCH = 16384
 _SECOND = 1_000_000_000
-_U32 = 0xFFFFFFFF
 
 
 def flags_text(flags: int) -> str | None:
     """PERMANENT,INACTIVE as conntrack prints them; None without any."""
     names = [name for bit, name in ((PERMANENT, "PERMANENT"), (INACTIVE, "INACTIVE")) if flags & bit]
     return ",".join(names) or None
-
-
-def address_text(key: int, family: int) -> str:
-    """Canonical text of an address key."""
-    # most captures have none
-    import socket
-
-    if family == 4:
-        return socket.inet_ntop(socket.AF_INET, (key & _U32).to_bytes(4, "big"))
-    return socket.inet_ntop(socket.AF_INET6, (key & ALL).to_bytes(16, "big"))
 
 
 class ExpectationRows:

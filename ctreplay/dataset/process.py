@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import importlib
 import mmap
 import os
 import pickle
@@ -116,6 +117,10 @@ class WriterProcess:
         self._send("small", table, rows)
         self._answer()
 
+    def prepare(self, module: str) -> None:
+        """Load a module that will be called, while there are packets to wait for."""
+        self._send("prepare", module)
+
     def call(self, module: str, name: str, *arguments: Any) -> Any:
         """What the function `name` of `module` returns, called there, where pyarrow is loaded already."""
         self._send("call", module, name, *arguments)
@@ -211,6 +216,8 @@ class _Worker:
             self.compress(place, self.tables.encode(place[0], self.places[place] | {"extra": extra}, n), n)
         elif what == "write":
             self.tables.write(*arguments)
+        elif what == "prepare":
+            importlib.import_module(*arguments)
         elif what == "open":
             from ctreplay.dataset.tables import ParquetTables
 

@@ -89,6 +89,9 @@ class ParquetTables:
         data = from_rows(table, rows).replace_schema_metadata(self.metadata)
         pq.write_table(data, self._path(table), compression="zstd", version="2.6")
 
+    def prepare(self, module: str) -> None:
+        """Nothing: `call` loads it."""
+
     def call(self, module: str, name: str, *arguments: Any) -> Any:
         """What the function `name` of `module` returns; it is also told who was `ranked`."""
         return getattr(importlib.import_module(module), name)(*arguments, ranked=self.ranked)

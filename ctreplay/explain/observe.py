@@ -6,9 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ctreplay import reasons
+from ctreplay.dataset.addresstext import address_text
 from ctreplay.dataset.rows import RowSink
 from ctreplay.packet import Packet
-from ctreplay.text.flow import ICMP, address, state_name
+from ctreplay.text.flow import ICMP, state_name
 from ctreplay.tracker import codes
 from ctreplay.tracker.entry import Entry
 from ctreplay.tracker.sink import Change
@@ -63,11 +64,11 @@ class Tuple:
 
     def source(self) -> str:
         """Address of the source."""
-        return address(self.family, *self.src)
+        return address_text(self.src[0] << 64 | self.src[1], self.family)
 
     def destination(self) -> str:
         """Address of the destination."""
-        return address(self.family, *self.dst)
+        return address_text(self.dst[0] << 64 | self.dst[1], self.family)
 
 
 @dataclass(slots=True)
@@ -144,8 +145,8 @@ def describe(p: Packet, w: Packet | None, reason: int, tuple_entry: Entry | None
         frame=p.frame,
         family=q.family,
         proto=q.proto if known else -1,
-        src=address(q.family, q.src_hi, q.src_lo) if known else "",
-        dst=address(q.family, q.dst_hi, q.dst_lo) if known else "",
+        src=address_text(q.src_hi << 64 | q.src_lo, q.family) if known else "",
+        dst=address_text(q.dst_hi << 64 | q.dst_lo, q.family) if known else "",
         sport=q.sport,
         dport=q.dport,
         length=q.l3_len if known else 0,

@@ -9,8 +9,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ctreplay.dataset.addresstext import address_text
 from ctreplay.dataset.chunks import WITH_PORTS
-from ctreplay.dataset.expectation_rows import address_text
 from ctreplay.dataset.ranking import Ranked, Ranking, rankings
 from ctreplay.tracker.codes import PROTOCOLS
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from ctreplay.dataset.expectation_rows import address_text, flags_text
+from ctreplay.dataset.addresstext import address_text
+from ctreplay.dataset.expectation_rows import flags_text
 from ctreplay.helpers.expectations import ALL, Expectation
-from ctreplay.text.flow import Flow, address, transport
+from ctreplay.text.flow import Flow, transport
 from ctreplay.tracker import codes
 
 _SECOND = 1_000_000_000
@@ -28,8 +29,8 @@ def line(exp: Expectation, now: int) -> str:
         _part(exp.proto, exp.sport, exp.dport),
         f"mask-src={address_text(exp.src_mask, family)} mask-dst={everything}",
         _part(exp.proto, exp.sport_mask, 0xFFFF),
-        f"master-src={address(family, master.src_hi, master.src_lo)}",
-        f"master-dst={address(family, master.dst_hi, master.dst_lo)}",
+        f"master-src={address_text(master.src_hi << 64 | master.src_lo, family)}",
+        f"master-dst={address_text(master.dst_hi << 64 | master.dst_lo, family)}",
         " ".join(f"{name}={value}" for name, value in transport(master.proto, master.sport, master.dport)),
     ]
     flags = flags_text(exp.flags)

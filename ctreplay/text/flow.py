@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from ctreplay.dataset.addresstext import address_text
 from ctreplay.tracker import codes
 from ctreplay.tracker.entry import Entry
 from ctreplay.tracker.proto import sctp_table, tcp_table
@@ -90,13 +90,6 @@ def transport(proto: int, one: int, two: int) -> list[tuple[str, int]]:
     return []
 
 
-def address(family: int, high: int, low: int) -> str:
-    """Canonical text of an address held as two 64-bit halves."""
-    if family == 4:
-        return socket.inet_ntop(socket.AF_INET, (low & 0xFFFFFFFF).to_bytes(4, "big"))
-    return socket.inet_ntop(socket.AF_INET6, high.to_bytes(8, "big") + low.to_bytes(8, "big"))
-
-
 def state_name(proto: int, state: int) -> str | None:
     """Name of a protocol state; None for protocols without states and for -1."""
     if state < 0:
@@ -110,7 +103,7 @@ def state_name(proto: int, state: int) -> str | None:
 
 def from_entry(e: Entry, *, accounting: bool, timestamps: bool) -> Flow:
     """The tuples, status, counters and helper of an entry; what depends on the occasion is left out."""
-    src, dst = address(e.family, e.src_hi, e.src_lo), address(e.family, e.dst_hi, e.dst_lo)
+    src, dst = address_text(e.src_hi << 64 | e.src_lo, e.family), address_text(e.dst_hi << 64 | e.dst_lo, e.family)
     ext: Any = e.ext
     return Flow(
         conn_id=e.conn_id,
