@@ -21,7 +21,7 @@ GUARDED = (
 )  # fmt: skip
 
 # declarations of C functions; the .py is their pure form and stays plain Python
-HEADERS = ("ctreplay.octets",)
+HEADERS = ("ctreplay.octets", "ctreplay.dataset.sha1")
 
 
 class BuildPy(build_py):

@@ -1,8 +1,8 @@
 cimport cython
 
+cimport ctreplay.dataset.sha1 as sha1
 cimport ctreplay.octets as octets
 
-cdef unsigned int _U32
 cdef int _TEXT, _ROOM
 
 
@@ -11,7 +11,7 @@ cdef class FlowHash:
     cdef unsigned char[::1] alphabet
     cdef unsigned char[::1] block
     cdef unsigned char[::1] digest
-    cdef unsigned int[::1] w
+    cdef public bint fast
     cdef unsigned short[::1] pair
     cdef unsigned char[::1] out
 
@@ -25,14 +25,6 @@ cdef class FlowHash:
     cdef int row(
         self, const unsigned char[::1] src, const unsigned char[::1] dst, int o, int size, int proto, int sport, int dport,
     ) except -1
-
-    @cython.locals(
-        b="unsigned char[::1]", w="unsigned int[::1]", i=int, x="unsigned int", h0="unsigned int", h1="unsigned int",
-        h2="unsigned int", h3="unsigned int", h4="unsigned int", a="unsigned int", bb="unsigned int",
-        c="unsigned int", d="unsigned int", e="unsigned int", f="unsigned int", k="unsigned int",
-    )
-    cdef int sha1(self) except -1
-    cdef int put(self, int o, unsigned int value) except -1
 
     @cython.locals(out="unsigned char[::1]", d="unsigned char[::1]", i=int, x=int)
     cdef int text(self, int o) except -1

@@ -1,15 +1,12 @@
-"""Community ID version 1 for a whole batch of connections, as a page of a Parquet file has it.
-
-The message is always one SHA-1 block (RFC 3174), so the hash is a single round of compression per row.
-"""
+"""Community ID version 1 for a whole batch of connections, as a page of a Parquet file has it."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from ctreplay import octets
+from ctreplay.dataset import sha1
 
-_U32 = 0xFFFFFFFF
 _TEXT = 30
 # with its length before it
 _ROOM = 4 + _TEXT
@@ -17,15 +14,18 @@ _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 
 
 class FlowHash:
-    """`fill` computes the IDs; `ports` of ICMP are type and code, with the counterpart type as the other port."""
+    """`fill` computes the IDs; `ports` of ICMP are type and code, with the counterpart type as the other port.
 
-    __slots__ = ("alphabet", "block", "digest", "out", "pair", "w")
+    `fast` is whether the processor's own SHA-1 is taken.
+    """
+
+    __slots__ = ("alphabet", "block", "digest", "fast", "out", "pair")
 
     def __init__(self, pairs: dict[int, dict[int, int]], out: Any) -> None:
         self.alphabet = bytearray(_ALPHABET)
-        self.block = bytearray(64)
-        self.digest = bytearray(21)
-        self.w = memoryview(bytearray(4 * 80)).cast("I")
+        self.block = memoryview(bytearray(64))
+        self.digest = memoryview(bytearray(21))
+        self.fast = sha1.extensions()
         # counterpart of an ICMP type: 256 values each for ICMP and ICMPv6, 65535 when there is none
         self.pair = memoryview(bytearray(2 * 512)).cast("H")
         for i in range(512):
@@ -62,8 +62,7 @@ class FlowHash:
                     break
             if order == 0 and sport > dport:
                 order = 1
-        for i in range(64):
-            b[i] = 0
+        b[0] = b[1] = 0
         for i in range(size):
             b[2 + i] = dst[o + i] if order == 1 else src[o + i]
             b[2 + size + i] = src[o + i] if order == 1 else dst[o + i]
@@ -71,6 +70,7 @@ class FlowHash:
             sport, dport = dport, sport
         at = 2 + 2 * size
         b[at] = proto
+        b[at + 1] = 0
         at += 2
         if proto == 6 or proto == 17 or proto == 1 or proto == 58 or proto == 132:
             b[at] = sport >> 8
@@ -78,55 +78,7 @@ class FlowHash:
             b[at + 2] = dport >> 8
             b[at + 3] = dport & 255
             at += 4
-        b[at] = 0x80
-        b[62] = at * 8 >> 8
-        b[63] = at * 8 & 255
-        return self.sha1()
-
-    def sha1(self) -> int:
-        """One block of RFC 3174 into `digest`."""
-        b = self.block
-        w = self.w
-        for i in range(16):
-            w[i] = (b[4 * i] << 24 | b[4 * i + 1] << 16 | b[4 * i + 2] << 8 | b[4 * i + 3]) & _U32
-        for i in range(16, 80):
-            x = w[i - 3] ^ w[i - 8] ^ w[i - 14] ^ w[i - 16]
-            w[i] = (x << 1 | x >> 31) & _U32
-        h0, h1, h2, h3, h4 = 0x67452301, 0xEFCDAB89, 0x98BADCFE, 0x10325476, 0xC3D2E1F0
-        a, bb, c, d, e = h0, h1, h2, h3, h4
-        for i in range(80):
-            if i < 20:
-                f = bb & c | (~bb & _U32) & d
-                k = 0x5A827999
-            elif i < 40:
-                f = bb ^ c ^ d
-                k = 0x6ED9EBA1
-            elif i < 60:
-                f = bb & c | bb & d | c & d
-                k = 0x8F1BBCDC
-            else:
-                f = bb ^ c ^ d
-                k = 0xCA62C1D6
-            x = ((a << 5 | a >> 27) + f + e + k + w[i]) & _U32
-            e = d
-            d = c
-            c = (bb << 30 | bb >> 2) & _U32
-            bb = a
-            a = x
-        self.put(0, (h0 + a) & _U32)
-        self.put(4, (h1 + bb) & _U32)
-        self.put(8, (h2 + c) & _U32)
-        self.put(12, (h3 + d) & _U32)
-        self.put(16, (h4 + e) & _U32)
-        return 0
-
-    def put(self, o: int, value: int) -> int:
-        """A word of the digest, big endian."""
-        self.digest[o] = value >> 24
-        self.digest[o + 1] = value >> 16 & 255
-        self.digest[o + 2] = value >> 8 & 255
-        self.digest[o + 3] = value & 255
-        return 0
+        return sha1.digest(b, at, self.digest, self.fast)
 
     def text(self, o: int) -> int:
         """`1:` and the digest in base64 (28 characters, the last one padding)."""
