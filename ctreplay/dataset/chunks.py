@@ -23,8 +23,8 @@ _KEY = 16
 _ALL_BITS = -1
 # bytes of a Community ID, with its length before it
 _ID_ROOM = 34
-# definition levels of a list of texts: none but full lists
-_FULL = 3
+# definition levels of a list of texts: it is empty, a text is there
+_EMPTY, _FULL = 1, 3
 
 
 class Valid(NamedTuple):
@@ -186,26 +186,38 @@ class Batch:
         """Lists of the names of the bits set."""
         data = _codes(data)
         e = self.encoder
-        e.begin(len(codes.MARKS) * self.n)
-        e.repetitions(data, self.n)
-        count = e.count
+        size = encoding.total(data, self.n, _CHANGES.levels)
+        e.begin(size)
+        e.expand(data, self.n, _CHANGES.repetitions, _CHANGES.levels)
         e.packed_run(1)
         repetitions = _sized(e.page())
-        e.members(data, self.n)
-        full = e.count == count
-        e.begin(count)
-        if full:
-            e.run(_FULL, count)
-        else:
-            e.definitions(data, self.n)
-            e.packed_run(_FULL.bit_length())
+        e.begin(size)
+        e.expand(data, self.n, _CHANGES.definitions, _CHANGES.levels)
+        e.packed_run(_FULL.bit_length())
         definitions = _sized(e.page())
-        e.begin(count)
+        e.begin(size)
         e.append(repetitions + definitions)
-        e.members(data, self.n)
-        nulls = count - e.count
+        e.expand(data, self.n, _CHANGES.members, _CHANGES.counts)
+        nulls = size - e.count
         self._places(len(codes.MARKS))
-        return Chunk(count, nulls, PLACES, e.page(), dictionary=_plain(codes.MARKS), words=len(codes.MARKS))
+        return Chunk(size, nulls, PLACES, e.page(), dictionary=_plain(codes.MARKS), words=len(codes.MARKS))
+
+
+class Lists:
+    """What `Encoder.expand` needs for lists of the bits set in a code: places of the bits, and levels."""
+
+    def __init__(self) -> None:
+        sets = [[bit for bit in range(8) if code >> bit & 1] for code in range(256)]
+        self.members = _rows(sets)
+        self.counts = bytes(map(len, sets))
+        # an empty list has levels too
+        self.levels = bytes(max(1, len(one)) for one in sets)
+        self.repetitions = _rows([[0] + [1] * 7] * 256)
+        self.definitions = _rows([[_FULL if one else _EMPTY] * 8 for one in sets])
+
+
+def _rows(rows: Sequence[Sequence[int]]) -> memoryview:
+    return memoryview(array("q", (row[i] if i < len(row) else 0 for row in rows for i in range(8))))
 
 
 def _codes(data: Any) -> Any:
@@ -238,6 +250,7 @@ _PORTS = marking(WITH_PORTS)
 _ICMPS = marking(_ICMP)
 _PROTO_NAMES = tuple(codes.PROTOCOLS.get(number, str(number)) for number in range(256))
 _FLAGS = [codes.STATUS_BITS[name].bit_length() - 1 for name in ("SEEN_REPLY", "ASSURED", "EXPECTED")]
+_CHANGES = Lists()
 _FAMILIES = ("", "", "", "", "ipv4", "", "ipv6")
 
 

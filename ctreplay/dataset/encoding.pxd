@@ -4,7 +4,7 @@ cimport ctreplay.octets as octets
 
 cdef unsigned long long _U64, _SIGN, _SIGN_32
 cdef unsigned int _U32
-cdef int _BLOCK, _PART, _PARTS, _EMPTY, _THERE
+cdef int _BLOCK, _PART, _PARTS, _MANY
 
 ctypedef fused Code:
     unsigned char
@@ -41,14 +41,10 @@ cdef class Encoder:
     @cython.locals(i=Py_ssize_t)
     cpdef int number(self, long long first, Py_ssize_t n) except -1
 
-    @cython.locals(values="long long[::1]", i=Py_ssize_t, k=Py_ssize_t, code=int, bit=int)
-    cpdef int members(self, const unsigned char[::1] column, Py_ssize_t n) except -1
-
-    @cython.locals(values="long long[::1]", i=Py_ssize_t, k=Py_ssize_t, code=int)
-    cpdef int repetitions(self, const unsigned char[::1] column, Py_ssize_t n) except -1
-
-    @cython.locals(values="long long[::1]", i=Py_ssize_t, k=Py_ssize_t, code=int)
-    cpdef int definitions(self, const unsigned char[::1] column, Py_ssize_t n) except -1
+    @cython.locals(values="long long[::1]", i=Py_ssize_t, j=Py_ssize_t, k=Py_ssize_t, code=Py_ssize_t)
+    cpdef int expand(
+        self, const unsigned char[::1] column, Py_ssize_t n, const long long[::1] table, const unsigned char[::1] counts
+    ) except -1
 
     @cython.locals(values="long long[::1]", low="long long", high="long long", i=Py_ssize_t)
     cpdef int extent(self) except -1
@@ -104,3 +100,6 @@ cpdef Py_ssize_t chosen(
 
 @cython.locals(i=Py_ssize_t)
 cpdef int occurring(Code[::1] column, Py_ssize_t n, unsigned char[::1] seen) except -1
+
+@cython.locals(i=Py_ssize_t, count=Py_ssize_t)
+cpdef Py_ssize_t total(const unsigned char[::1] column, Py_ssize_t n, const unsigned char[::1] counts) except -1

@@ -17,9 +17,8 @@ _SIGN_32 = 1 << 31
 _BLOCK = 128
 _PART = 32
 _PARTS = _BLOCK // _PART
-# definition levels of a list of texts: the list is empty, a text is there
-_EMPTY = 1
-_THERE = 3
+# values of a code that `expand` knows
+_MANY = 8
 
 
 class Encoder:
@@ -38,8 +37,8 @@ class Encoder:
 
     def begin(self, n: int) -> None:
         """An empty page, with room for levels and values of `n` rows in the longest encoding."""
-        if n + 8 > len(self.values):
-            self.values = memoryview(bytearray(8 * (n + 8))).cast("q")
+        if n + _MANY > len(self.values):
+            self.values = memoryview(bytearray(8 * (n + _MANY))).cast("q")
             self.out = memoryview(bytearray(10 * n + 1024))
         self.o = 0
 
@@ -85,51 +84,16 @@ class Encoder:
         self.count = n
         return 0
 
-    def members(self, column: Any, n: int) -> int:
-        """The numbers of the bits set in each row, one after the other."""
+    def expand(self, column: Any, n: int, table: Any, counts: Any) -> int:
+        """Several values for each code (8 bits): `counts` of them, the first of `_MANY` that `table` has for it."""
         values = self.values
         k = 0
         for i in range(n):
             code = column[i]
-            bit = 0
-            while code:
-                if code & 1:
-                    values[k] = bit
-                    k += 1
-                code >>= 1
-                bit += 1
-        self.count = k
-        return 0
-
-    def repetitions(self, column: Any, n: int) -> int:
-        """Repetition levels of lists of the bits set."""
-        values = self.values
-        k = 0
-        for i in range(n):
-            code = column[i]
-            values[k] = 0
-            k += 1
-            code &= code - 1
-            while code:
-                values[k] = 1
-                k += 1
-                code &= code - 1
-        self.count = k
-        return 0
-
-    def definitions(self, column: Any, n: int) -> int:
-        """Definition levels of lists of the bits set."""
-        values = self.values
-        k = 0
-        for i in range(n):
-            code = column[i]
-            values[k] = _THERE if code else _EMPTY
-            k += 1
-            code &= code - 1
-            while code:
-                values[k] = _THERE
-                k += 1
-                code &= code - 1
+            # all of them, without a branch: what is too much is written over
+            for j in range(_MANY):
+                values[k + j] = table[_MANY * code + j]
+            k += counts[code]
         self.count = k
         return 0
 
@@ -332,6 +296,14 @@ def chosen(column: Any, n: int, table: Any, marks: Any) -> int:
         here = table[code] if code < size else 0
         marks[i] = here
         count += here
+    return count
+
+
+def total(column: Any, n: int, counts: Any) -> int:
+    """The sum of what `counts` has for each code (8 bits)."""
+    count = 0
+    for i in range(n):
+        count += counts[column[i]]
     return count
 
 
