@@ -340,14 +340,18 @@ def packets(b: Batch, _first_id: int) -> list[Chunk]:
     is_tcp, is_ip = b.where(flags, _NOT_NEGATIVE), b.where(proto, _NOT_NEGATIVE)
     low, bounds = b.where(b["bounds"], _NOT_ZERO), b.where(b["bounds"], _TRUE)
     with_ports = b.where(b["ported"], _NOT_ZERO)
+    # the same with one capture, and where no snap length cuts
+    packet, caplen = b.selecting(b["packet"]), b.numbers(b["caplen"])
+    frame = packet if encoding.same(b["packet"], b["frame"], b.n) else b.selecting(b["frame"])
+    wirelen = caplen if encoding.same(b["caplen"], b["wirelen"], b.n) else b.numbers(b["wirelen"])
     return [
-        b.selecting(b["packet"]),
+        packet,
         b.selecting(b["ts"]),
         b.numbers(b["capture"]),
-        b.selecting(b["frame"]),
+        frame,
         b.numbers(b["offset"]),
-        b.numbers(b["caplen"]),
-        b.numbers(b["wirelen"]),
+        caplen,
+        wirelen,
         b.selecting(b["conn_id"], b.present(b["conn_id"], 0)),
         b.nullable(b["tuple_conn_id"], 0),
         b.named(b["direction"], codes.DIRECTIONS),

@@ -101,5 +101,8 @@ cpdef Py_ssize_t chosen(
 @cython.locals(i=Py_ssize_t)
 cpdef int occurring(Code[::1] column, Py_ssize_t n, unsigned char[::1] seen) except -1
 
+@cython.locals(i=Py_ssize_t, differing="long long")
+cpdef bint same(const long long[::1] one, const long long[::1] other, Py_ssize_t n) except -1
+
 @cython.locals(i=Py_ssize_t, count=Py_ssize_t)
 cpdef Py_ssize_t total(const unsigned char[::1] column, Py_ssize_t n, const unsigned char[::1] counts) except -1

@@ -299,6 +299,14 @@ def chosen(column: Any, n: int, table: Any, marks: Any) -> int:
     return count
 
 
+def same(one: Any, other: Any, n: int) -> bool:
+    """Whether two 64-bit columns have the same values."""
+    differing = 0
+    for i in range(n):
+        differing |= one[i] ^ other[i]
+    return differing == 0
+
+
 def total(column: Any, n: int, counts: Any) -> int:
     """The sum of what `counts` has for each code (8 bits)."""
     count = 0
