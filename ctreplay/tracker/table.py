@@ -123,7 +123,7 @@ class Table:
         self.count += 1
         if e.conn_id > self.youngest:
             self.youngest = e.conn_id
-        if self.count > self.mask - (self.mask >> 2):
+        if self.count > self.mask >> 1:
             self.grow()
         return 0
 
