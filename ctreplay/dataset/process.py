@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 # one that is filled, one that is written; of packets, by far the most rows, one that is converted meanwhile
 _BATCHES = {"transitions": 2, "connections": 2, "packets": 3, "occupancy": 2}
+# the hash of a large capture ends last: what is written meanwhile is not to take its core
+_NICE = 5
 _ANSWER, _FREE, _FAILED = "answer", "free", "failed"
 _PLACE = "place"
 _Job: TypeAlias = "tuple[tuple[str, int], list[Chunk], int]"
@@ -234,6 +236,7 @@ class _Worker:
 def serve(memory: int) -> NoReturn:
     """The process: works on messages until there are none, and removes what was not renamed by then."""
     gc.disable()
+    os.nice(_NICE)
     requests = sys.stdin.buffer
     answers = os.fdopen(os.dup(1), "wb")
     # whatever a library prints must not come between the answers
