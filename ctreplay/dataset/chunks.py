@@ -105,11 +105,10 @@ class Batch:
 
     def _selecting(self, valid: Valid) -> Chunk:
         e = self.encoder
-        e.deltas(True)
-        if not e.count:
-            return self._chunk(valid, DELTAS)
         e.extent()
-        low, high = (value.to_bytes(8, "little", signed=True) for value in (e.low, e.high))
+        # of no values there is none that is the smallest
+        low, high = (value.to_bytes(8, "little", signed=True) if e.count else None for value in (e.low, e.high))
+        e.deltas(True)
         return self._chunk(valid, DELTAS, low=low, high=high)
 
     def nullable(self, data: Any, absent: int) -> Chunk:

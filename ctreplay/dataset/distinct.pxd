@@ -32,7 +32,7 @@ cdef class Distinct:
 
     @cython.locals(every=cython.bint, i=Py_ssize_t, k=Py_ssize_t)
     cpdef Py_ssize_t numbers(
-        self, const unsigned char[::1] keys, Py_ssize_t n, const unsigned char[::1] marks, long long[::1] out
+        self, const unsigned char[::1] keys, Py_ssize_t n, const unsigned char[::1] marks, unsigned long long[::1] out
     ) except -1
 
     @cython.locals(out="unsigned char[::1]", i=Py_ssize_t)

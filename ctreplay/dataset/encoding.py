@@ -19,26 +19,28 @@ _PART = 32
 _PARTS = _BLOCK // _PART
 # values of a code that `expand` knows
 _MANY = 8
+# what fills up the last part, or the last row of `expand`
+_SPARE = _PART
 
 
 class Encoder:
-    """`values` holds `count` numbers of a column, `low` and `high` their `extent`; `out` the page, `o` bytes so far.
+    """`values` holds `count` numbers of a column (negative ones as complements, modulo 2⁶⁴), `low` and `high` are
+    their `extent`; `out` is the page, `o` bytes so far.
 
     Marks are a byte for each row, 1 where it has a value; no marks: every row has one.
     """
 
-    __slots__ = ("block", "count", "high", "low", "o", "out", "values")
+    __slots__ = ("count", "high", "low", "o", "out", "values")
 
     def __init__(self) -> None:
-        self.block = memoryview(bytearray(8 * _BLOCK)).cast("Q")
         self.count = self.low = self.high = self.o = 0
-        self.values: Any = memoryview(bytearray(8)).cast("q")
+        self.values: Any = memoryview(bytearray(8)).cast("Q")
         self.out: Any = memoryview(bytearray(8))
 
     def begin(self, n: int) -> None:
         """An empty page, with room for levels and values of `n` rows in the longest encoding."""
-        if n + _MANY > len(self.values):
-            self.values = memoryview(bytearray(8 * (n + _MANY))).cast("q")
+        if n + _SPARE > len(self.values):
+            self.values = memoryview(bytearray(8 * (n + _SPARE))).cast("Q")
             self.out = memoryview(bytearray(10 * n + 1024))
         self.o = 0
 
@@ -53,12 +55,12 @@ class Encoder:
         values = self.values
         if len(marks) == 0:
             for i in range(n):
-                values[i] = column[i] >> shift & mask
+                values[i] = column[i] >> shift & mask & _U64
             self.count = n
             return 0
         k = 0
         for i in range(n):
-            values[k] = column[i] >> shift & mask
+            values[k] = column[i] >> shift & mask & _U64
             k += marks[i]
         self.count = k
         return 0
@@ -71,7 +73,7 @@ class Encoder:
         for i in range(n):
             code = column[i]
             place = table[code] if code < size else -1
-            values[k] = place
+            values[k] = place & _U64
             marks[i] = place >= 0
             k += place >= 0
         self.count = k
@@ -100,12 +102,14 @@ class Encoder:
     def extent(self) -> int:
         """Smallest and largest value, where there is one."""
         values = self.values
-        low = high = values[0]
+        # with the sign turned the order of signed numbers is that of unsigned ones
+        low = high = values[0] ^ _SIGN
         for i in range(1, self.count):
-            low = values[i] if values[i] < low else low
-            high = values[i] if values[i] > high else high
-        self.low = low
-        self.high = high
+            value = values[i] ^ _SIGN
+            low = value if value < low else low
+            high = value if value > high else high
+        self.low = low - _SIGN
+        self.high = high - _SIGN
         return 0
 
     # --- appending ---
@@ -168,15 +172,19 @@ class Encoder:
 
     def pack(self, width: int) -> int:
         """`width` bits of each value, the lowest first, filled up to a multiple of eight values."""
-        values = self.values
         end = (self.count + 7) // 8 * 8
         for i in range(self.count, end):
-            values[i] = 0
+            self.values[i] = 0
+        return self.bits(0, end, width)
+
+    def bits(self, begin: int, end: int, width: int) -> int:
+        """`width` bits of each of these values."""
+        values = self.values
         out = self.out
         o = self.o
         bits = 0
         fill = 0
-        for i in range(end):
+        for i in range(begin, end):
             value = values[i]
             bits |= value << fill & _U64
             fill += width
@@ -200,7 +208,7 @@ class Encoder:
         return 0
 
     def deltas(self, wide: bool) -> int:
-        """DELTA_BINARY_PACKED numbers of 64 bits, or (not `wide`) of 32."""
+        """DELTA_BINARY_PACKED numbers of 64 bits, or (not `wide`) of 32; the values become differences."""
         mask = _U64 if wide else _U32
         # differences wrap around; with this added the order of signed ones is that of unsigned ones
         sign = _SIGN if wide else _SIGN_32
@@ -211,37 +219,38 @@ class Encoder:
         self.varint(count)
         before = values[0] & mask if count else 0
         self.zigzag(before, sign, mask)
-        block = self.block
         for first in range(1, count, _BLOCK):
-            size = min(_BLOCK, count - first)
+            end = min(first + _BLOCK, count)
             least = mask
-            for i in range(size):
-                value = values[first + i]
+            for i in range(first, end):
+                value = values[i]
                 delta = (value - before + sign) & mask
                 before = value
-                block[i] = delta
+                values[i] = delta
                 least = delta if delta < least else least
-            for i in range(size):
-                block[i] -= least
-            for i in range(size, _BLOCK):
-                block[i] = 0
+            for i in range(first, end):
+                values[i] -= least
             self.zigzag((least - sign) & mask, sign, mask)
-            self.parts((size + _PART - 1) // _PART)
+            self.parts(first, end)
         return 0
 
     def zigzag(self, value: int, sign: int, mask: int) -> int:
         """A signed number whose absolute value is small in few bytes."""
         return self.varint((value << 1 & mask) ^ (mask if value & sign else 0))
 
-    def parts(self, used: int) -> int:
-        """The widths of a block's parts, and the bits of the first `used` of them."""
-        block = self.block
+    def parts(self, first: int, end: int) -> int:
+        """The widths of the parts of a block, and their bits; the last one is filled up."""
+        values = self.values
         widths = self.o
         self.o += _PARTS
         for part in range(_PARTS):
+            at = first + part * _PART
             every = 0
-            for i in range(part * _PART, part * _PART + _PART):
-                every |= block[i]
+            if at < end:
+                for i in range(end, at + _PART):
+                    values[i] = 0
+                for i in range(at, at + _PART):
+                    every |= values[i]
             width = 0
             while every >> width > 255:
                 width += 8
@@ -250,28 +259,8 @@ class Encoder:
                 every >>= 1
                 width += 1
             self.out[widths + part] = width
-            if part < used and width:
-                self.part(part * _PART, width)
-        return 0
-
-    def part(self, at: int, width: int) -> int:
-        """`width` bits of 32 differences."""
-        block = self.block
-        out = self.out
-        o = self.o
-        bits = 0
-        fill = 0
-        for i in range(at, at + _PART):
-            value = block[i]
-            bits |= value << fill & _U64
-            fill += width
-            if fill >= 64:
-                octets.put64le(out, o, bits)
-                o += 8
-                fill -= 64
-                bits = value >> (width - fill) if fill else 0
-        octets.put64le(out, o, bits)
-        self.o = o + fill // 8
+            if width:
+                self.bits(at, at + _PART, width)
         return 0
 
 

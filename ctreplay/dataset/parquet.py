@@ -1,8 +1,7 @@
 """Parquet files written a row group at a time, from columns that are encoded already.
 
 The format is that of https://parquet.apache.org/docs/file-format/: version 2.6, data pages version 1, one data page for
-each column chunk, zstd. pyarrow writes the same, but takes four times as long to encode columns that are in memory as
-numbers.
+each column chunk, zstd.
 """
 
 from __future__ import annotations
