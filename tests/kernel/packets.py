@@ -10,7 +10,7 @@ ports: `sport=` (40000) is `A`'s (or, where neither end is `A`, the sender's), `
 
     tcp FLAGS seq= ack= win= len= opts= offset=        FLAGS: letters of SAFRPUEC or . for none
     udp len= length=      udplite len= coverage=       length/coverage: the header's field
-    icmp|icmp6 TYPE code= id= len=                     queries
+    icmp|icmp6 TYPE code= id= seq= len=                queries
     icmp|icmp6 TYPE code= quote=N cut=BYTES            an error about packet N of the scenario
     sctp TAG CHUNK...      INIT:tag INIT_ACK:tag DATA SACK COOKIE_ECHO COOKIE_ACK ABORT[.T] SHUTDOWN SHUTDOWN_ACK
                            SHUTDOWN_COMPLETE[.T] HEARTBEAT HEARTBEAT_ACK ERROR ZERO (a chunk of length 0)
@@ -165,7 +165,7 @@ class Parser:
             if "quote" in keys:
                 quoted = self.scenario.packets[number("quote") - 1][1]
                 return proto, b.icmp(int(plain[0]), number("code"), data=quoted[: number("cut", len(quoted))])
-            return proto, b.icmp(int(plain[0]), number("code"), struct.pack("!HH", number("id", 7), 1), data)
+            return proto, b.icmp(int(plain[0]), number("code"), struct.pack("!HH", number("id", 7), number("seq", 1)), data)
         if kind == "sctp":
             chunks = []
             for word in plain[1:]:

@@ -25,7 +25,7 @@ cdef class Icmp:
     cdef int reject(self, Packet p, int reason) except -1
     cdef int check(self, Packet p) except -1
 
-    @cython.locals(kind=int)
+    @cython.locals(kind=int, total=int)
     cdef int v4(self, Packet p) except -1
 
     @cython.locals(kind=int)
