@@ -1,6 +1,7 @@
 """Seeded workloads for the benchmarks: `python benchmarks/workloads.py FOLDER [NAME...] [--scale F]`.
 
 mix        120,000 TCP and UDP flows over ten minutes, 4.2 million packets, 2 GB
+wide       the mix with all its flows alive at once: they begin within two seconds
 flood      a SYN flood: a million packets, every one a flow of its own
 elephant   one TCP connection, a million packets
 quarter    the mix with a quarter of its flows, to compare the following ones with
@@ -36,8 +37,8 @@ FLOWS = 120_000
 MANY = 1000
 ROTATED = 200
 NAMES = (
-    "mix", "flood", "elephant", "quarter", "pcapng", "gzip", "zstd", "ipv6", "vlan", "invalid", "fragments", "jumbo",
-    "idle", "shuffled", "many", "rotated",
+    "mix", "wide", "flood", "elephant", "quarter", "pcapng", "gzip", "zstd", "ipv6", "vlan", "invalid", "fragments",
+    "jumbo", "idle", "shuffled", "many", "rotated",
 )  # fmt: skip
 FILES = {
     "pcapng": "pcapng.pcapng",
@@ -103,10 +104,10 @@ def udp_flow(rng: random.Random, link: Link, payload: Payload, number: int, star
         t += int(rng.expovariate(1 / 5e8))
 
 
-def mix(rng: random.Random, link: Link, flows: int, wrong: bool = False) -> Iterator[Frame]:
-    """Flows that begin over ten minutes, merged in time: two thirds TCP, one third UDP."""
+def mix(rng: random.Random, link: Link, flows: int, wrong: bool = False, over_s: int = 600) -> Iterator[Frame]:
+    """Flows that begin over `over_s` seconds, merged in time: two thirds TCP, one third UDP."""
     payload = Payload("mix")
-    starts = sorted(START + rng.randrange(600_000_000_000) for _ in range(flows))
+    starts = sorted(START + rng.randrange(over_s * 1_000_000_000) for _ in range(flows))
     seeds = [rng.getrandbits(64) for _ in range(flows)]
     heap: list[tuple[int, int, bytes, Iterator[Frame]]] = []
 
@@ -226,6 +227,8 @@ def make(name: str, folder: Path, scale: float) -> int:
 
     if name == "mix":
         return write(path, traffic(1))
+    if name == "wide":
+        return write(path, mix(random.Random(name), v4, flows(1), over_s=2))
     if name in {"quarter", "pcapng", "gzip", "zstd"}:
         return write(path, traffic(4))
     if name == "ipv6":
