@@ -31,7 +31,6 @@ from ctreplay.build import compiled
 from ctreplay.capture import open_captures
 from ctreplay.dataset.columns import Columns, fresh
 from ctreplay.dataset.community_id import ICMP_PAIRS, ICMPV6_PAIRS
-from ctreplay.dataset.encoding import Encoder
 from ctreplay.dataset.flowhash import FlowHash
 from ctreplay.dataset.rows import RowSink
 from ctreplay.decode.checksum import Checksum
@@ -39,6 +38,7 @@ from ctreplay.decode.link import Link as LinkLayer
 from ctreplay.decode.network import Network
 from ctreplay.engine import PACKETS_NOTABLE, Engine
 from ctreplay.packet import Packet
+from ctreplay.parquet.encoding import Encoder
 from ctreplay.tracker import sysctl
 from ctreplay.tracker.entry import Entry
 from ctreplay.tracker.settings import Settings

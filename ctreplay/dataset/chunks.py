@@ -7,14 +7,14 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from ctreplay import reasons
-from ctreplay.dataset import encoding
 from ctreplay.dataset.addresstext import LONGEST, AddressText
 from ctreplay.dataset.columns import Columns
 from ctreplay.dataset.community_id import ICMP_PAIRS, ICMPV6_PAIRS
 from ctreplay.dataset.distinct import Distinct
 from ctreplay.dataset.flowhash import FlowHash
-from ctreplay.dataset.parquet import DELTAS, PLACES, PLAIN, Chunk
 from ctreplay.dataset.schema import TABLES
+from ctreplay.parquet import encoding
+from ctreplay.parquet.file import DELTAS, PLACES, PLAIN, Chunk
 from ctreplay.tracker import codes
 
 WITH_PORTS = (6, 17, 132, 136)

@@ -26,8 +26,8 @@ from ctreplay.child import serving
 from ctreplay.dataset.columns import LAYOUTS, Columns, over, size
 
 if TYPE_CHECKING:
-    from ctreplay.dataset.parquet import Chunk
     from ctreplay.dataset.tables import ParquetTables
+    from ctreplay.parquet.file import Chunk
 
 # one that is filled, one that is written; of packets, by far the most rows, one that is converted meanwhile
 _BATCHES = {"transitions": 2, "connections": 2, "packets": 3, "occupancy": 2}

@@ -7,17 +7,17 @@ import importlib
 import io
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ctreplay.dataset.chunks import ENCODERS, Batch
 from ctreplay.dataset.columns import LAYOUTS, STREAMED, Columns
-from ctreplay.dataset.encoding import Encoder
-from ctreplay.dataset.parquet import Chunk, ParquetFile
 from ctreplay.dataset.ranking import rankings
-from ctreplay.dataset.schema import arrow_schema
+from ctreplay.dataset.schema import TABLES, arrow_schema
+from ctreplay.parquet.encoding import Encoder
+from ctreplay.parquet.file import Chunk, ParquetFile
 
 _SORTED_BY = {
     "transitions": ["transition_id"],
@@ -36,10 +36,7 @@ class ParquetTables:
         self.next_id = 1
         self.ranked = rankings()
         self.encoder = Encoder()
-        self.files = {
-            table: ParquetFile(open(self._path(table), "wb"), table, _SORTED_BY.get(table, []))  # noqa: SIM115 (`close`)
-            for table in LAYOUTS
-        }
+        self.files = {table: _file(open(self._path(table), "wb"), table) for table in LAYOUTS}  # noqa: SIM115 (`close`)
         # tables of objects are small: pyarrow writes them
         self.writers = {table: self._open(table) for table in STREAMED if table not in LAYOUTS}
 
@@ -77,8 +74,8 @@ class ParquetTables:
     def close(self, metadata: dict[str, str], meanwhile: Callable[[], object] | None = None) -> None:
         """End the streamed tables; `metadata` goes into every file too. Nothing is left to wait for."""
         self.metadata = self.metadata | metadata
-        for file in self.files.values():
-            file.end(self.metadata)
+        for table, file in self.files.items():
+            _end(file, table, self.metadata)
             file.file.close()
         for writer in self.writers.values():
             writer.add_key_value_metadata(metadata)
@@ -106,12 +103,20 @@ class ParquetTables:
                 file.close()
 
 
+def _file(file: BinaryIO, table: str) -> ParquetFile:
+    return ParquetFile(file, [(column.name, column.type) for column in TABLES[table]], _SORTED_BY.get(table, []))
+
+
+def _end(file: ParquetFile, table: str, metadata: dict[str, str]) -> None:
+    file.end(metadata, arrow_schema(table, metadata).serialize().to_pybytes())
+
+
 def in_memory(table: str, columns: Columns, n: int) -> io.BytesIO:
     """A batch of a table of column buffers as a file of its own."""
     memory = io.BytesIO()
-    file = ParquetFile(memory, table)
+    file = _file(memory, table)
     file.write(ENCODERS[table](Batch(Encoder(), columns, n), 1), n)
-    file.end({})
+    _end(file, table, {})
     memory.seek(0)
     return memory
 

@@ -165,7 +165,8 @@ class Parser:
             if "quote" in keys:
                 quoted = self.scenario.packets[number("quote") - 1][1]
                 return proto, b.icmp(int(plain[0]), number("code"), data=quoted[: number("cut", len(quoted))])
-            return proto, b.icmp(int(plain[0]), number("code"), struct.pack("!HH", number("id", 7), number("seq", 1)), data)
+            ends = struct.pack("!HH", number("id", 7), number("seq", 1))
+            return proto, b.icmp(int(plain[0]), number("code"), ends, data)
         if kind == "sctp":
             chunks = []
             for word in plain[1:]:

@@ -11,15 +11,18 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ctreplay.dataset import chunks, parquet, schema, thrift
+from ctreplay.dataset import chunks, schema
 from ctreplay.dataset.chunks import Batch, marking
-from ctreplay.dataset.encoding import Encoder
-from ctreplay.dataset.parquet import Chunk, ParquetFile
+from ctreplay.parquet import file as parquet
+from ctreplay.parquet import thrift
+from ctreplay.parquet.encoding import Encoder
+from ctreplay.parquet.file import Chunk, ParquetFile
 from ctreplay.tracker import codes
 
 # around the sizes of a byte of bits, of a part of a block of differences, and of a block
@@ -32,14 +35,14 @@ def column(code: str, values: list[int]) -> memoryview:
     return memoryview(array(code, values))
 
 
-def read(monkeypatch: Any, folder: Path, kind: str, made: list[tuple[Chunk, int]], sorted_by: str = "") -> list[Any]:
+def read(folder: Path, kind: str, made: list[tuple[Chunk, int]], sorted_by: str = "") -> list[Any]:
     """The values of a column `value`, after pyarrow and DuckDB agreed on them."""
-    monkeypatch.setitem(schema.TABLES, "one", (schema.Column("value", kind, "a value"),))
     memory = io.BytesIO()
-    file = ParquetFile(memory, "one", [sorted_by] if sorted_by else [])
+    file = ParquetFile(memory, [("value", kind)], [sorted_by] if sorted_by else [])
     for chunk, rows in made:
         file.write([chunk], rows)
-    file.end({"key": "text"})
+    arrow = pa.schema([("value", schema.arrow_type(kind))], metadata={"key": "text"})
+    file.end({"key": "text"}, arrow.serialize().to_pybytes())
     table = pq.read_table(io.BytesIO(memory.getvalue()))
     table.validate(full=True)
     assert table.schema.field("value").type == schema.arrow_type(kind)
@@ -53,11 +56,11 @@ def read(monkeypatch: Any, folder: Path, kind: str, made: list[tuple[Chunk, int]
 
 
 @pytest.fixture
-def back(monkeypatch: Any, tmp_path: Path) -> Callable[..., list[Any]]:
+def back(tmp_path: Path) -> Callable[..., list[Any]]:
     """Encodes one batch with `make` and reads it back."""
 
     def one(kind: str, n: int, make: Callable[[Batch], Chunk], columns: dict[str, Any] | None = None) -> list[Any]:
-        return read(monkeypatch, tmp_path, kind, [(make(Batch(Encoder(), columns or {}, n)), n)])
+        return read(tmp_path, kind, [(make(Batch(Encoder(), columns or {}, n)), n)])
 
     return one
 
@@ -181,7 +184,7 @@ def test_addresses(back: Callable[..., list[Any]], rows: list[tuple[int, bool]])
     assert [chunk.low, chunk.high] == ([there[0], there[-1]] if there else [None, None])
 
 
-def test_many_row_groups(monkeypatch: Any, tmp_path: Path) -> None:
+def test_many_row_groups(tmp_path: Path) -> None:
     """Each says what lies in it; readers skip by that."""
     encoder = Encoder()
     made, wanted = [], []
@@ -191,7 +194,7 @@ def test_many_row_groups(monkeypatch: Any, tmp_path: Path) -> None:
         b = Batch(encoder, {}, 50)
         made.append((b.selecting(column("q", values), b.where(column("B", marks), marking([1]))), 50))
         wanted += [v if m else None for v, m in zip(values, marks, strict=True)]
-    assert read(monkeypatch, tmp_path, "int64", made, "value") == wanted
+    assert read(tmp_path, "int64", made, "value") == wanted
     with pq.ParquetFile(tmp_path / "one.parquet") as file:
         about = file.metadata
         assert about.num_row_groups == 40
@@ -210,12 +213,10 @@ def test_many_row_groups(monkeypatch: Any, tmp_path: Path) -> None:
         assert end < (tmp_path / "one.parquet").stat().st_size
 
 
-def test_a_page_that_two_columns_share_is_compressed_once(monkeypatch: Any) -> None:
-    two = tuple(schema.Column(name, "dict", "a value") for name in ("one", "other"))
-    monkeypatch.setitem(schema.TABLES, "two", two)
+def test_a_page_that_two_columns_share_is_compressed_once() -> None:
     chunk = Batch(Encoder(), {}, 3).named(column("B", [1, 2, 1]), ["", "a", "b"])
     memory = io.BytesIO()
-    file = ParquetFile(memory, "two")
+    file = ParquetFile(memory, [("one", "dict"), ("other", "dict")])
     calls = []
 
     class Counting:
@@ -226,14 +227,14 @@ def test_a_page_that_two_columns_share_is_compressed_once(monkeypatch: Any) -> N
     compress = file.zstd.compress
     file.zstd = Counting()
     file.write([chunk, chunk], 3)
-    file.end({})
+    file.end({}, pa.schema([("one", pa.string()), ("other", pa.string())]).serialize().to_pybytes())
     assert calls == [chunk.dictionary, chunk.page]
     found = pq.read_table(io.BytesIO(memory.getvalue())).to_pydict()
     assert found == {"one": ["a", "b", "a"], "other": ["a", "b", "a"]}
 
 
-def test_no_rows(monkeypatch: Any, tmp_path: Path) -> None:
-    assert read(monkeypatch, tmp_path, "int64", []) == []
+def test_no_rows(tmp_path: Path) -> None:
+    assert read(tmp_path, "int64", []) == []
 
 
 @pytest.mark.parametrize("value", [0, 1, -1, 63, -64, 64, 127, 128, 300, -300, (1 << 63) - 1, -(1 << 63)])

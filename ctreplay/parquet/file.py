@@ -12,8 +12,7 @@ from collections.abc import Sequence
 from typing import Any, BinaryIO, NamedTuple
 
 from ctreplay import __version__
-from ctreplay.dataset.schema import TABLES, Column, arrow_schema
-from ctreplay.dataset.thrift import BINARY, BOOL, BYTE, I32, I64, LIST, STRUCT, Field, struct
+from ctreplay.parquet.thrift import BINARY, BOOL, BYTE, I32, I64, LIST, STRUCT, Field, struct
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -29,7 +28,7 @@ _OPTIONAL, _REPEATED = 1, 2
 _BOOLEAN, _INT32, _INT64, _BYTE_ARRAY, _FIXED = 0, 1, 2, 6, 7
 _NOTHING = struct()
 
-# short name of `schema` → physical type, length of it, converted type, logical type
+# kind of a column → physical type, length of it, converted type, logical type
 _TEXT = (_BYTE_ARRAY, None, 0, struct((1, STRUCT, _NOTHING)))
 _NANOS = struct((8, STRUCT, struct((1, BOOL, False), (2, STRUCT, struct((3, STRUCT, _NOTHING))))))
 
@@ -52,6 +51,10 @@ _TYPES: dict[str, tuple[int, int | None, int | None, bytes | None]] = {
 }
 
 
+# name and kind: a number of `_TYPES`, a text, a text that is in a dictionary, 16 bytes, a list of texts
+Column = tuple[str, str]
+
+
 class Chunk(NamedTuple):
     """A column of a row group: `size` values, `nulls` of them absent, as a data page of levels and values.
 
@@ -70,21 +73,20 @@ class Chunk(NamedTuple):
 
 
 class ParquetFile:
-    """Writes the table `table` to `file`, which the caller closes; raises OSError when it cannot be written.
+    """Writes a table with these columns to `file`, which the caller closes; raises OSError when it cannot be written.
 
     `sorted_by` names the columns whose values ascend.
     """
 
-    def __init__(self, file: BinaryIO, table: str, sorted_by: Sequence[str] = ()) -> None:
-        self.table = table
-        self.columns = TABLES[table]
+    def __init__(self, file: BinaryIO, columns: Sequence[Column], sorted_by: Sequence[str] = ()) -> None:
+        self.columns = columns
         self.file = file
         self.file.write(_MAGIC)
         self.at = len(_MAGIC)
         self.rows = 0
         self.groups: list[bytes] = []
         self.zstd = zstd.ZstdCompressor(level=_LEVEL)
-        names = [column.name for column in self.columns]
+        names = [name for name, _ in columns]
         self.sorting = [struct((1, I32, names.index(name)), (2, BOOL, False), (3, BOOL, False)) for name in sorted_by]
 
     def write(self, chunks: Sequence[Chunk], rows: int) -> None:
@@ -124,9 +126,10 @@ class ParquetFile:
         data_at = self.at
         header = struct((1, I32, chunk.size), (2, I32, chunk.encoding), (3, I32, RLE), (4, I32, RLE))
         plain += self._page(_DATA_PAGE, (5, STRUCT, header), chunk.page, known)
-        path = [column.name, "list", "element"] if column.type == "list" else [column.name]
+        name, kind = column
+        path = [name, "list", "element"] if kind == "list" else [name]
         about = struct(
-            (1, I32, _TYPES[column.type][0]),
+            (1, I32, _TYPES[kind][0]),
             (2, LIST, (I32, encodings)),
             (3, LIST, (BINARY, path)),
             (4, I32, _ZSTD),
@@ -150,10 +153,9 @@ class ParquetFile:
         self.at += len(header) + len(data)
         return len(header) + len(page)
 
-    def end(self, metadata: dict[str, str]) -> None:
-        """Write the footer."""
-        arrow = base64.b64encode(arrow_schema(self.table, metadata).serialize()).decode("ascii")
-        pairs = [*metadata.items(), ("ARROW:schema", arrow)]
+    def end(self, metadata: dict[str, str], arrow: bytes) -> None:
+        """Write the footer; `arrow` is the schema as Arrow serializes it, for readers that know more types."""
+        pairs = [*metadata.items(), ("ARROW:schema", base64.b64encode(arrow))]
         # every column is in the order of its type
         order = struct((1, STRUCT, _NOTHING))
         footer = struct(
@@ -171,15 +173,14 @@ class ParquetFile:
 def _schema(columns: Sequence[Column]) -> Any:
     """The elements of the schema, depth first."""
     yield struct((4, BINARY, "schema"), (5, I32, len(columns)))
-    for column in columns:
-        kind, length, converted, logical = _TYPES[column.type]
-        name = column.name
-        if column.type == "list":
+    for name, kind in columns:
+        physical, length, converted, logical = _TYPES[kind]
+        if kind == "list":
             is_list = struct((3, STRUCT, _NOTHING))
             yield struct((3, I32, _OPTIONAL), (4, BINARY, name), (5, I32, 1), (6, I32, 3), (10, STRUCT, is_list))
             yield struct((3, I32, _REPEATED), (4, BINARY, "list"), (5, I32, 1))
             name = "element"
         yield struct(
-            (1, I32, kind), (2, I32, length), (3, I32, _OPTIONAL), (4, BINARY, name), (6, I32, converted),
+            (1, I32, physical), (2, I32, length), (3, I32, _OPTIONAL), (4, BINARY, name), (6, I32, converted),
             (10, STRUCT, logical),
         )  # fmt: skip

@@ -1,0 +1,1 @@
+"""Parquet files, from columns that are in memory as numbers."""
