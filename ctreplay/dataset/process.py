@@ -53,6 +53,8 @@ class WriterProcess:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
+                # the triage reads by way of Arrow, whose own allocators keep fifty megabytes for it
+                env={"ARROW_DEFAULT_MEMORY_POOL": "system"} | os.environ,
                 pass_fds=[memory],
                 # an interrupt is for the replay, which then ends this
                 start_new_session=True,
