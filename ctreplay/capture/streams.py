@@ -11,7 +11,6 @@ import bz2
 import lzma
 import os
 import queue
-import sys
 import threading
 import zlib
 from collections.abc import Callable, Iterator
@@ -255,10 +254,7 @@ def _blocks(read: Callable[[], bytes], make: Callable[[], Any], name: str) -> It
 
 
 def _zstd() -> Any:
-    if sys.version_info >= (3, 14):
-        from compression import zstd
-    else:
-        from backports import zstd
+    from ctreplay.zstd import zstd
 
     # --long=31 frames need a window of 2 GiB; memory is taken only when a frame asks for it
     return zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: 31})

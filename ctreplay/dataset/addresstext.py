@@ -31,7 +31,7 @@ class AddressText:
         self.out = out
 
     def fill(self, high: Any, low: Any, n: int) -> int:
-        """Lengths and canonical texts of `n` addresses in two halves ; returns the bytes written."""
+        """Lengths and canonical texts of `n` addresses in two halves; returns the bytes written."""
         o = 0
         for i in range(n):
             begin = o

@@ -44,7 +44,6 @@ class Batch:
         self.encoder = encoder
         self.columns = columns
         self.n = n
-        encoder.begin(n)
         self.every = self._valid(b"", n)
 
     def __getitem__(self, name: str) -> Any:

@@ -1,5 +1,4 @@
-# C only, like octets.pxd: a Community ID in a quarter of the time where the processor has SHA-1, half the time that a
-# connection takes to be encoded.
+# C only, like octets.pxd: a Community ID takes half the time with the processor's SHA-1, where it has one.
 cdef extern from *:
     """
     #include <stdint.h>

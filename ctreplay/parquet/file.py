@@ -7,17 +7,12 @@ each column chunk, zstd.
 from __future__ import annotations
 
 import base64
-import sys
 from collections.abc import Sequence
 from typing import Any, BinaryIO, NamedTuple
 
 from ctreplay import __version__
 from ctreplay.parquet.thrift import BINARY, BOOL, BYTE, I32, I64, LIST, STRUCT, Field, struct
-
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
+from ctreplay.zstd import zstd
 
 PLAIN, RLE, DELTAS, PLACES = 0, 3, 5, 8
 _MAGIC = b"PAR1"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 BYTE, I32, I64, BINARY, LIST, STRUCT = 3, 5, 6, 8, 9, 12
@@ -61,8 +61,4 @@ def _value(kind: int, value: Any) -> bytes:
 def _list(kind: int, values: Sequence[Any]) -> bytes:
     size = len(values)
     head = bytes([size << 4 | kind]) if size < 15 else bytes([0xF0 | kind]) + varint(size)
-    return head + b"".join(_each(kind, values))
-
-
-def _each(kind: int, values: Iterable[Any]) -> Iterable[bytes]:
-    return (_value(kind, value) for value in values)
+    return head + b"".join(_value(kind, value) for value in values)
