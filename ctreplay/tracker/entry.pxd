@@ -5,8 +5,8 @@ from ctreplay.tracker.extension cimport Extension
 
 @cython.final
 cdef class Entry:
-    # 240 bytes in four cache lines, in the order of use: what a lookup compares, what every packet changes, what only
-    # TCP keeps, what only birth and death touch
+    # 240 bytes in four cache lines, in the order of use: what a lookup compares and every packet reads, what every packet
+    # changes, what only TCP keeps, what only IPv6, birth and death touch
     cdef public Entry next
     cdef public unsigned long long src_lo
     cdef public unsigned long long dst_lo
@@ -18,8 +18,7 @@ cdef class Entry:
     cdef public unsigned char family
     cdef public unsigned char proto
     cdef public unsigned short zone
-    cdef public unsigned long long src_hi
-    cdef public unsigned long long dst_hi
+    cdef public long long deadline
     cdef public unsigned short status
     cdef public unsigned char events
     cdef public unsigned char retrans
@@ -27,7 +26,6 @@ cdef class Entry:
     cdef public unsigned char in_table
     cdef public unsigned char dying
     cdef public unsigned char midstream
-    cdef public long long deadline
     cdef public long long queued
     cdef public Extension ext
     cdef public unsigned int orig_packets
@@ -58,6 +56,8 @@ cdef class Entry:
     cdef public unsigned char last_flags
     cdef public int slot
     cdef public unsigned int mark
+    cdef public unsigned long long src_hi
+    cdef public unsigned long long dst_hi
     cdef public long long first_ts
     cdef public long long conn_id
     cdef public Entry timer_next

@@ -24,6 +24,7 @@ _PARTS = 4096
 # so many entries stay in the processor's caches anyway
 _CACHED = 4096
 _DENSE = 8
+_IPV4 = 4
 _ICMP = 1
 _ICMPV6 = 58
 
@@ -73,10 +74,10 @@ class Table:
                     and e.dst_lo == p.dst_lo
                     and e.sport == p.sport
                     and e.dport == p.dport
-                    and e.src_hi == p.src_hi
-                    and e.dst_hi == p.dst_hi
                     and e.family == p.family
                     and e.zone == p.zone
+                    # of an IPv4 entry they are not even in the processor's cache
+                    and (e.family == _IPV4 or (e.src_hi == p.src_hi and e.dst_hi == p.dst_hi))
                 ):
                     p.direction = 0
                     return e
@@ -85,10 +86,9 @@ class Table:
                     and e.dst_lo == p.src_lo
                     and e.rsport == p.sport
                     and e.rdport == p.dport
-                    and e.src_hi == p.dst_hi
-                    and e.dst_hi == p.src_hi
                     and e.family == p.family
                     and e.zone == p.zone
+                    and (e.family == _IPV4 or (e.src_hi == p.dst_hi and e.dst_hi == p.src_hi))
                 ):
                     p.direction = 1
                     return e
