@@ -10,7 +10,7 @@ import ctreplay
 
 
 def without_numpy() -> None:
-    """Let no library import numpy: pyarrow does wherever it is, a fifth of a small replay, and nobody needs it."""
+    """Let no library import numpy: pyarrow does wherever it is, and nobody needs it."""
     cast("dict[str, Any]", sys.modules).setdefault("numpy", None)
 
 

@@ -97,8 +97,6 @@ def replay_to(
                 "ctreplay.sysctls": json.dumps(values),
             }
             writer = DatasetWriter(target, metadata, force, way)
-            if triaged:
-                writer.tables.prepare(_TRIAGE)
             # once the processes are on their way
             from ctreplay.wiring import wire
 

@@ -70,6 +70,11 @@ class Batch:
         marks = bytearray(self.n)
         return self._valid(marks, encoding.chosen(_codes(data), self.n, table, marks))
 
+    def given(self, values: Sequence[Any]) -> Valid:
+        """Those that are not None."""
+        marks = bytearray(value is not None for value in values)
+        return self._valid(marks, sum(marks))
+
     # --- numbers ---
 
     def _begin(self, valid: Valid) -> encoding.Encoder:
@@ -153,6 +158,16 @@ class Batch:
         e.look_up(data, n, table, marks)
         valid = self._valid(marks, e.count)
         self._begin(valid)
+        self._places(len(places))
+        return self._chunk(valid, PLACES, dictionary=_plain(places), words=len(places))
+
+    def texts(self, values: Sequence[str | None]) -> Chunk:
+        """Texts, of which many are the same."""
+        places: dict[str, int] = {}
+        found = array("I", (places.setdefault(value, len(places)) for value in values if value is not None))
+        valid = self.given(values)
+        e = self._begin(valid)
+        e.take(memoryview(found), len(found), b"", 0, _ALL_BITS)
         self._places(len(places))
         return self._chunk(valid, PLACES, dictionary=_plain(places), words=len(places))
 

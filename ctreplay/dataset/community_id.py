@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-
 _SEED = b"\0\0"
 # ICMP and ICMPv6 types that have a counterpart; the pair stands for the ports
 ICMP_PAIRS = {8: 0, 0: 8, 13: 14, 14: 13, 15: 16, 16: 15, 17: 18, 18: 17, 10: 9, 9: 10}
@@ -17,6 +14,10 @@ _WITH_PORTS = {1, 6, 17, 58, 132}
 
 def community_id(proto: int, src: bytes, dst: bytes, sport: int, dport: int) -> str:
     """`1:<base64 of SHA-1>`; addresses are 4 or 16 bytes; for ICMP `sport` is the type and `dport` the code."""
+    # a replay asks for whole batches (see `flowhash`)
+    import base64
+    import hashlib
+
     one_way = False
     if proto in (1, 58):
         counterpart = (ICMP_PAIRS if proto == 1 else ICMPV6_PAIRS).get(sport)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import importlib
 import mmap
 import os
 import pickle
@@ -53,7 +52,7 @@ class WriterProcess:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
-                # the triage reads by way of Arrow, whose own allocators keep fifty megabytes for it
+                # many connections are read again by way of Arrow, whose own allocators keep fifty megabytes for it
                 env={"ARROW_DEFAULT_MEMORY_POOL": "system"} | os.environ,
                 pass_fds=[memory],
                 # an interrupt is for the replay, which then ends this
@@ -121,12 +120,8 @@ class WriterProcess:
         self._send("small", table, rows)
         self._answer()
 
-    def prepare(self, module: str) -> None:
-        """Load a module that will be called, while there are packets to wait for."""
-        self._send("prepare", module)
-
     def call(self, module: str, name: str, *arguments: Any) -> Any:
-        """What the function `name` of `module` returns, called there, where pyarrow is loaded already."""
+        """What the function `name` of `module` returns, called there, where it is told what was seen."""
         self._send("call", module, name, *arguments)
         return self._answer()
 
@@ -220,8 +215,6 @@ class _Worker:
             self.compress(place, self.tables.encode(place[0], self.places[place] | {"extra": extra}, n), n)
         elif what == "write":
             self.tables.write(*arguments)
-        elif what == "prepare":
-            importlib.import_module(*arguments)
         elif what == "open":
             from ctreplay.dataset.tables import ParquetTables
 

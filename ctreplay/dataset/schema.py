@@ -23,6 +23,11 @@ class Column(NamedTuple):
     doc: str
     unit: str = ""
 
+    @property
+    def notes(self) -> dict[str, str]:
+        """What files say of it."""
+        return {"doc": self.doc, "unit": self.unit} if self.unit else {"doc": self.doc}
+
 
 def _columns(text: str) -> tuple[Column, ...]:
     found = []
@@ -266,10 +271,5 @@ def arrow_schema(table: str, metadata: dict[str, str] | None = None) -> pa.Schem
     """Schema of a table; each field carries its documentation as metadata `doc` and `unit`."""
     import pyarrow as pa
 
-    fields = []
-    for column in TABLES[table]:
-        notes = {"doc": column.doc}
-        if column.unit:
-            notes["unit"] = column.unit
-        fields.append(pa.field(column.name, arrow_type(column.type), metadata=notes))
+    fields = [pa.field(one.name, arrow_type(one.type), metadata=one.notes) for one in TABLES[table]]
     return pa.schema(fields, metadata=metadata)

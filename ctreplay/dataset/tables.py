@@ -9,13 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
+from ctreplay.dataset import objects
 from ctreplay.dataset.chunks import ENCODERS, Batch
 from ctreplay.dataset.columns import LAYOUTS, STREAMED, Columns
-from ctreplay.dataset.ranking import rankings
-from ctreplay.dataset.schema import TABLES, arrow_schema
+from ctreplay.dataset.schema import TABLES
+from ctreplay.dataset.seen import Seen
+from ctreplay.parquet import arrow
 from ctreplay.parquet.encoding import Encoder
 from ctreplay.parquet.file import Chunk, ParquetFile
 
@@ -34,37 +33,25 @@ class ParquetTables:
         self.folder = folder
         self.metadata = metadata
         self.next_id = 1
-        self.ranked = rankings()
+        self.seen = Seen()
         self.encoder = Encoder()
-        self.files = {table: _file(open(self._path(table), "wb"), table) for table in LAYOUTS}  # noqa: SIM115 (`close`)
-        # tables of objects are small: pyarrow writes them
-        self.writers = {table: self._open(table) for table in STREAMED if table not in LAYOUTS}
+        self.files = {table: self._open(table) for table in STREAMED}
 
-    def _path(self, table: str) -> Path:
-        return self.folder / f"{table}.parquet"
-
-    def _open(self, table: str) -> pq.ParquetWriter:
-        schema = arrow_schema(table, self.metadata)
-        sorting = [pq.SortingColumn(schema.get_field_index(name)) for name in _SORTED_BY.get(table, [])]
-        return pq.ParquetWriter(
-            self._path(table), schema, compression="zstd", version="2.6", sorting_columns=sorting or None
-        )
+    def _open(self, table: str) -> ParquetFile:
+        return _file(open(self.folder / f"{table}.parquet", "wb"), table)
 
     def write(self, table: str, columns: Columns, n: int) -> None:
         """Write a batch of a streamed table; its buffers are free again when this returns."""
-        if table in LAYOUTS:
-            self.put(table, self.encode(table, columns, n), n)
-        else:
-            self.writers[table].write_table(from_rows(table, columns["rows"]))
+        self.put(table, self.encode(table, columns, n), n)
 
     def encode(self, table: str, columns: Columns, n: int) -> list[Chunk]:
-        """The first half of `write`, for a table of column buffers: they are free again when this returns."""
+        """The first half of `write`: the buffers are free again when this returns."""
+        if table not in LAYOUTS:
+            return objects.encode(self.encoder, table, columns["rows"])
         chunks = ENCODERS[table](Batch(self.encoder, columns, n), self.next_id)
         if table == "transitions":
             self.next_id += n
-        elif table == "connections":
-            for ranking in self.ranked:
-                ranking.estimate(columns["dst" if ranking.services else "src"], columns["proto"], columns["dport"], n)
+        self.seen.batch(table, columns, n, self.encoder)
         return chunks
 
     def put(self, table: str, chunks: list[Chunk], n: int) -> None:
@@ -77,30 +64,28 @@ class ParquetTables:
         for table, file in self.files.items():
             _end(file, table, self.metadata)
             file.file.close()
-        for writer in self.writers.values():
-            writer.add_key_value_metadata(metadata)
-            writer.close()
 
     def small(self, table: str, rows: list[dict[str, Any]]) -> None:
         """Write a table that is known as a whole, after `close`."""
-        data = from_rows(table, rows).replace_schema_metadata(self.metadata)
-        pq.write_table(data, self._path(table), compression="zstd", version="2.6")
-
-    def prepare(self, module: str) -> None:
-        """Nothing: `call` loads it."""
+        self.seen.rows[table] = rows
+        self.files[table] = file = self._open(table)
+        if rows:
+            file.write(objects.encode(self.encoder, table, rows), len(rows))
+        _end(file, table, self.metadata)
+        file.file.close()
 
     def call(self, module: str, name: str, *arguments: Any) -> Any:
-        """What the function `name` of `module` returns; it is also told who was `ranked`."""
-        return getattr(importlib.import_module(module), name)(*arguments, ranked=self.ranked)
+        """What the function `name` of `module` returns; it is also told what was `seen`."""
+        return getattr(importlib.import_module(module), name)(*arguments, seen=self.seen)
 
     def end(self) -> None:
         """Nothing follows."""
 
     def abort(self) -> None:
         """Let go of the files; nothing raises."""
-        for file in (*(one.file for one in self.files.values()), *self.writers.values()):
-            with contextlib.suppress(OSError, pa.ArrowException):
-                file.close()
+        for file in self.files.values():
+            with contextlib.suppress(OSError):
+                file.file.close()
 
 
 def _file(file: BinaryIO, table: str) -> ParquetFile:
@@ -108,7 +93,8 @@ def _file(file: BinaryIO, table: str) -> ParquetFile:
 
 
 def _end(file: ParquetFile, table: str, metadata: dict[str, str]) -> None:
-    file.end(metadata, arrow_schema(table, metadata).serialize().to_pybytes())
+    columns = [(column.name, column.type, column.notes) for column in TABLES[table]]
+    file.end(metadata, arrow.schema(columns, metadata))
 
 
 def in_memory(table: str, columns: Columns, n: int) -> io.BytesIO:
@@ -119,9 +105,3 @@ def in_memory(table: str, columns: Columns, n: int) -> io.BytesIO:
     _end(file, table, {})
     memory.seek(0)
     return memory
-
-
-def from_rows(table: str, rows: list[dict[str, Any]]) -> pa.Table:
-    """A small table from plain dictionaries; missing keys are null."""
-    schema = arrow_schema(table)
-    return pa.Table.from_arrays([pa.array([row.get(f.name) for row in rows], f.type) for f in schema], schema=schema)

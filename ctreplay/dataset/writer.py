@@ -2,7 +2,7 @@
 
 Who writes the tables depends on the cores there are and on how much there is to do: the replay itself between its
 packets (one core), a thread (small captures), or a process (large ones, so that neither waits for the other's
-interpreter lock, and pyarrow is loaded while packets are already worked on).
+interpreter lock).
 """
 
 from __future__ import annotations
@@ -34,7 +34,6 @@ class Tables(Protocol):
     def write(self, table: str, columns: Columns, n: int) -> None: ...
     def close(self, metadata: dict[str, str], meanwhile: Callable[[], object] | None = None) -> None: ...
     def small(self, table: str, rows: list[dict[str, Any]]) -> None: ...
-    def prepare(self, module: str) -> None: ...
     def call(self, module: str, name: str, *arguments: Any) -> Any: ...
     def end(self) -> None: ...
     def abort(self) -> None: ...
@@ -79,9 +78,6 @@ class Threaded:
     def small(self, table: str, rows: list[dict[str, Any]]) -> None:
         """Write a table that is known as a whole."""
         self.tables.small(table, rows)
-
-    def prepare(self, module: str) -> None:
-        """Nothing: it would take the same time here."""
 
     def call(self, module: str, name: str, *arguments: Any) -> Any:
         """What the function `name` of `module` returns."""

@@ -4,44 +4,43 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
-
-import pyarrow as pa
-import pyarrow.parquet as pq
+from typing import TYPE_CHECKING, Any
 
 from ctreplay.dataset.addresstext import address_text
 from ctreplay.dataset.chunks import WITH_PORTS
 from ctreplay.dataset.ranking import Ranked, Ranking, rankings
+from ctreplay.dataset.seen import Ends, Seen
 from ctreplay.tracker.codes import PROTOCOLS
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _MAPPED = 0xFFFF
 _COLUMNS = ["protonum", "orig_src_key", "orig_dst_key", "orig_dport", "orig_bytes", "reply_bytes", "seen_reply"]
 
 
-def talkers(path: Path, top: int, ranked: tuple[Ranking, Ranking] | None = None) -> dict[str, list[dict[str, Any]]]:
+def talkers(path: Path, top: int, seen: Seen | None = None) -> dict[str, list[dict[str, Any]]]:
     """`sources` (address) and `services` (proto, address, port), each with entries, unreplied and bytes.
 
-    `ranked` has seen all rows in a first pass already; without it that is done here.
+    `seen` is what was seen of the dataset at `path` while it was written; without it all of that is read.
     """
-    with pq.ParquetFile(path / "connections.parquet") as file:
-        if ranked is None:
-            ranked = rankings()
-            for rows in _parts(file, _COLUMNS[:4]):
-                for ranking in ranked:
-                    ranking.estimate(*_keys(rows, ranking), rows.num_rows)
-        found: dict[Ranking, list[Ranked]] = {}
-        for ranking in ranked:
-            ranking.begin()
-        while waiting := [ranking for ranking in ranked if ranking not in found]:
-            for rows in _parts(file, _COLUMNS):
-                sizes = _buffer(rows["orig_bytes"], "Q"), _buffer(rows["reply_bytes"], "Q")
-                replies = rows["seen_reply"].chunk(0)
-                seen_reply = memoryview(replies.buffers()[1]).cast("B"), replies.offset
-                for ranking in waiting:
-                    ranking.count(*_keys(rows, ranking), *sizes, *seen_reply, rows.num_rows)
+    if seen is not None:
+        ranked = seen.ranked
+    else:
+        ranked = rankings()
+        for ends in _read(path):
+            for ranking in ranked:
+                ranking.estimate(*ends.keys(ranking), ends.n)
+    found: dict[Ranking, list[Ranked]] = {}
+    for ranking in ranked:
+        ranking.begin()
+    while waiting := [ranking for ranking in ranked if ranking not in found]:
+        for ends in (seen.connections() if seen is not None else None) or _read(path):
             for ranking in waiting:
-                if (best := ranking.best(top)) is not None:
-                    found[ranking] = best
+                ranking.count(*ends.keys(ranking), ends.sent, ends.answered, ends.seen_reply, ends.first, ends.n)
+        for ranking in waiting:
+            if (best := ranking.best(top)) is not None:
+                found[ranking] = best
     sources, services = (_first(_texts(found[ranking]), top) for ranking in ranked)
     return {
         "sources": [{name: row[name] for name in ("address", "entries", "unreplied", "bytes")} for row in sources],
@@ -54,9 +53,25 @@ def _first(rows: list[dict[str, Any]], top: int) -> list[dict[str, Any]]:
     return order[:top]
 
 
-def _parts(file: pq.ParquetFile, columns: list[str]) -> Iterator[pa.Table]:
-    for number in range(file.num_row_groups):
-        yield file.read_row_group(number, columns=columns).combine_chunks()
+def _read(path: Path) -> Iterator[Ends]:
+    """All connections, a row group at a time."""
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path / "connections.parquet") as file:
+        for number in range(file.num_row_groups):
+            rows = file.read_row_group(number, columns=_COLUMNS).combine_chunks()
+            replies = rows["seen_reply"].chunk(0)
+            yield Ends(
+                _buffer(rows["orig_src_key"], "B"),
+                _buffer(rows["orig_dst_key"], "B"),
+                _buffer(rows["protonum"], "B"),
+                _buffer(rows["orig_dport"], "H"),
+                _buffer(rows["orig_bytes"], "Q"),
+                _buffer(rows["reply_bytes"], "Q"),
+                memoryview(replies.buffers()[1]).cast("B"),
+                replies.offset,
+                rows.num_rows,
+            )
 
 
 def _buffer(column: pa.ChunkedArray, code: str) -> memoryview:
@@ -65,11 +80,6 @@ def _buffer(column: pa.ChunkedArray, code: str) -> memoryview:
     data = memoryview(values.buffers()[1]).cast("B")
     size = values.type.byte_width
     return data[size * values.offset : size * (values.offset + len(values))].cast(code)  # type: ignore[call-overload,no-any-return]
-
-
-def _keys(rows: pa.Table, ranking: Ranking) -> tuple[memoryview, memoryview, memoryview]:
-    address = rows["orig_dst_key" if ranking.services else "orig_src_key"]
-    return _buffer(address, "B"), _buffer(rows["protonum"], "B"), _buffer(rows["orig_dport"], "H")
 
 
 def _texts(ranked: list[Ranked]) -> list[dict[str, Any]]:

@@ -6,11 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
-
 from ctreplay import reasons
-from ctreplay.dataset.ranking import Ranking
 from ctreplay.dataset.schema import TABLES
+from ctreplay.dataset.seen import Pressure, Seen
 from ctreplay.report.duration import duration
 from ctreplay.report.talkers import talkers
 from ctreplay.sql import read_run
@@ -26,15 +24,13 @@ _TAINTS = {
 }  # fmt: skip
 
 
-def triage(
-    path: Path, run: dict[str, Any] | None = None, ranked: tuple[Ranking, Ranking] | None = None
-) -> dict[str, Any]:
+def triage(path: Path, run: dict[str, Any] | None = None, seen: Seen | None = None) -> dict[str, Any]:
     """Summary of the dataset at `path`: span, entries, INVALID, pressure, talkers, trust, what to do next.
 
-    `run` and `ranked` are what is known of it already, just after it was written.
+    `run` and `seen` are what is known of it already, just after it was written.
     """
     run = run if run is not None else read_run(path)
-    stats, captures = _rows(path, "stats"), _rows(path, "captures")
+    stats, captures = (seen.rows[table] if seen is not None else _rows(path, table) for table in ("stats", "captures"))
     found: dict[str, Any] = {
         "dataset": str(path),
         "inputs": [one["path"] for one in run["inputs"]],
@@ -48,8 +44,8 @@ def triage(
         "entries": _entries(run),
         "invalid": _reasons(stats, "invalid"),
         "ignored": _reasons(stats, "ignored"),
-        "table": _table(path, run),
-        "talkers": talkers(path, _TOP, ranked),
+        "table": _table(run, seen.pressure if seen is not None else _pressure(path)),
+        "talkers": talkers(path, _TOP, seen),
         "helper_hints": run["helper_hints"],
     }
     found["trust"] = _trust(captures, stats, run)
@@ -59,6 +55,8 @@ def triage(
 
 def _rows(path: Path, table: str) -> list[dict[str, Any]]:
     """A small table as dictionaries, without its times: Python has none that hold nanoseconds."""
+    import pyarrow.parquet as pq
+
     columns = [column.name for column in TABLES[table] if column.type != "ts"]
     with pq.ParquetFile(path / f"{table}.parquet") as file:
         rows: list[dict[str, Any]] = file.read(columns=columns).to_pylist()
@@ -93,20 +91,25 @@ def _reasons(stats: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
     return sorted(found, key=lambda row: (-row["packets"], row["reason"]))
 
 
-def _table(path: Path, run: dict[str, Any]) -> dict[str, Any]:
-    early = full = most = 0
+def _pressure(path: Path) -> Pressure:
+    import pyarrow.parquet as pq
+
+    found = Pressure()
+    names = ["early_drops", "full_drops", "inserts"]
     with pq.ParquetFile(path / "occupancy.parquet") as file:
-        for batch in file.iter_batches(columns=["early_drops", "full_drops", "inserts"]):
-            early += sum(batch["early_drops"].to_pylist())
-            full += sum(batch["full_drops"].to_pylist())
-            most = max(most, max(batch["inserts"].to_pylist(), default=0))
+        for batch in file.iter_batches(columns=names):
+            found.add(*(batch[name].to_pylist() for name in names))
+    return found
+
+
+def _table(run: dict[str, Any], pressure: Pressure) -> dict[str, Any]:
     return {
         "limit": run["sysctls"]["nf_conntrack_max"] or None,
         "peak_entries": run["peak_entries"],
         "peak_ts_ns": run["peak_ts_ns"] if run["peak_entries"] else None,
-        "most_inserts_per_s": most,
-        "early_drops": early,
-        "full_drops": full,
+        "most_inserts_per_s": pressure.most_inserts,
+        "early_drops": pressure.early_drops,
+        "full_drops": pressure.full_drops,
     }
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +13,11 @@ import pytest
 from rich.console import Console
 
 import ctreplay
+from ctreplay.dataset import seen
+from ctreplay.replaying import replay_to
 from ctreplay.report.screen import render
 from ctreplay.report.triage import triage
+from ctreplay.tracker import sysctl
 
 SAMPLES = Path(__file__).resolve().parents[2] / "sample_pcaps"
 CAPTURES = sorted(p for p in SAMPLES.iterdir() if ".pcap" in p.name)
@@ -94,3 +99,26 @@ def test_helper_that_was_off(found: dict[str, tuple[Path, dict[str, Any]]]) -> N
     (hint,) = facts["helper_hints"]
     assert (hint["helper"], hint["control_connections"], hint["missed"]) == ("ftp", 2, 6)
     assert any("helper_missed" in step["command"] for step in facts["next"])
+
+
+@pytest.mark.parametrize("kept", [1 << 17, 3])
+@pytest.mark.parametrize("capture", CAPTURES, ids=lambda path: path.name)
+def test_facts_are_the_same_while_writing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capture: Path, kept: int
+) -> None:
+    """What the writer has seen says the same as the dataset, also when it could not keep the connections."""
+    monkeypatch.setattr(seen, "_KEPT", kept)
+    target = tmp_path / "out"
+    facts = replay_to([capture], target, sysctls=sysctl.defaults(), triaged=True)["triage"]
+    assert facts == triage(target)
+
+
+def test_a_replay_loads_no_library_for_parquet(tmp_path: Path) -> None:
+    """It would take as long as a small replay."""
+    code = (
+        "import sys; from ctreplay.replaying import replay_to; from pathlib import Path;"
+        f"replay_to([{str(CAPTURES[0])!r}], Path({str(tmp_path / 'out')!r}), sysctls={{}}, triaged=True);"
+        "print([name for name in ('pyarrow', 'duckdb', 'numpy') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,102 @@
+"""What was seen of the tables while they were written, so that the triage need not read them again.
+
+Connections are kept as long as they are few: a library that reads Parquet takes as long to load as a small replay.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from ctreplay.dataset.columns import Columns
+from ctreplay.dataset.ranking import Ranking, rankings
+from ctreplay.dataset.schema import TABLES
+from ctreplay.parquet.encoding import Encoder
+from ctreplay.tracker import codes
+
+# with 51 bytes each
+_KEPT = 1 << 17
+_SEEN_REPLY = codes.STATUS_BITS["SEEN_REPLY"].bit_length() - 1
+_CELLS = [column.name for column in TABLES["occupancy"]]
+
+
+class Ends(NamedTuple):
+    """`n` connections as `Ranking.count` wants them: 16-byte keys, numbers, and a bit for each from bit `first` on."""
+
+    src: Any
+    dst: Any
+    proto: Any
+    dport: Any
+    sent: Any
+    answered: Any
+    seen_reply: Any
+    first: int
+    n: int
+
+    def keys(self, ranking: Ranking) -> tuple[Any, Any, Any]:
+        """What is ranked."""
+        return self.dst if ranking.services else self.src, self.proto, self.dport
+
+
+class Pressure:
+    """Sums over occupancy.parquet."""
+
+    def __init__(self) -> None:
+        self.early_drops = 0
+        self.full_drops = 0
+        self.most_inserts = 0
+
+    def add(self, early_drops: Any, full_drops: Any, inserts: Any) -> None:
+        """Some seconds."""
+        self.early_drops += sum(early_drops)
+        self.full_drops += sum(full_drops)
+        self.most_inserts = max(self.most_inserts, max(inserts, default=0))
+
+
+class Seen:
+    """`rows` of the small tables, `pressure`, and rankings whose first pass is done."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, list[dict[str, Any]]] = {}
+        self.pressure = Pressure()
+        self.ranked = rankings()
+        self.kept: list[Ends] | None = []
+
+    def batch(self, table: str, columns: Columns, n: int, encoder: Encoder) -> None:
+        """A batch of a table of column buffers."""
+        if table == "connections":
+            ends = self._ends(columns, n, encoder)
+            for ranking in self.ranked:
+                ranking.estimate(*ends.keys(ranking), n)
+            self._keep(ends)
+        elif table == "occupancy":
+            cells = columns["cells"]
+            room = len(cells) // len(_CELLS)
+            places = (room * _CELLS.index(name) for name in ("early_drops", "full_drops", "inserts"))
+            self.pressure.add(*(cells[at : at + n] for at in places))
+
+    def _ends(self, columns: Columns, n: int, encoder: Encoder) -> Ends:
+        encoder.begin(n)
+        encoder.take(columns["status"], n, b"", _SEEN_REPLY, 1)
+        encoder.pack(1)
+        c = columns
+        numbers = c["proto"][:n], c["dport"][:n], c["orig_bytes"][:n], c["reply_bytes"][:n]
+        return Ends(c["src"][: 16 * n], c["dst"][: 16 * n], *numbers, encoder.page(), 0, n)
+
+    def _keep(self, ends: Ends) -> None:
+        if self.kept is None:
+            return
+        if sum(one.n for one in self.kept) + ends.n > _KEPT:
+            self.kept = None
+            # they will be read again: while there is time
+            importlib.import_module("pyarrow.parquet")
+            return
+        src, dst, proto, dport, sent, answered = (memoryview(one.tobytes()) for one in ends[:6])
+        # numbers of bytes are not negative
+        sizes = sent.cast("Q"), answered.cast("Q")
+        self.kept.append(Ends(src, dst, proto, dport.cast("H"), *sizes, ends.seen_reply, ends.first, ends.n))
+
+    def connections(self) -> Iterator[Ends] | None:
+        """All connections again; None when they were too many."""
+        return None if self.kept is None else iter(self.kept)
