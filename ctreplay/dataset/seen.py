@@ -15,7 +15,7 @@ from ctreplay.dataset.schema import TABLES
 from ctreplay.parquet.encoding import Encoder
 from ctreplay.tracker import codes
 
-# with 51 bytes each
+# of 51 bytes each
 _KEPT = 1 << 17
 _SEEN_REPLY = codes.STATUS_BITS["SEEN_REPLY"].bit_length() - 1
 _CELLS = [column.name for column in TABLES["occupancy"]]

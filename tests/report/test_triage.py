@@ -101,7 +101,7 @@ def test_helper_that_was_off(found: dict[str, tuple[Path, dict[str, Any]]]) -> N
     assert any("helper_missed" in step["command"] for step in facts["next"])
 
 
-@pytest.mark.parametrize("kept", [1 << 17, 3])
+@pytest.mark.parametrize("kept", [seen._KEPT, 3])
 @pytest.mark.parametrize("capture", CAPTURES, ids=lambda path: path.name)
 def test_facts_are_the_same_while_writing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capture: Path, kept: int
