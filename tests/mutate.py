@@ -19,7 +19,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 TCP, TABLE, SCTP, SCTP_TABLE = (f"tracker/proto/{name}.py" for name in ("tcp", "tcp_table", "sctp", "sctp_table"))
 DATAGRAM, ICMP = "tracker/proto/datagram.py", "tracker/proto/icmp.py"
-TRACKER, TIMERS, DEFRAG, LIMIT = (f"tracker/{name}.py" for name in ("tracker", "timers", "defrag", "limit"))
+TRACKER, TIMERS, DEFRAG, QUEUES, LIMIT = (
+    f"tracker/{name}.py" for name in ("tracker", "timers", "defrag", "queues", "limit")
+)
 SYSCTL, SETTINGS, OCCUPANCY, ENTRIES = (f"tracker/{name}.py" for name in ("sysctl", "settings", "occupancy", "table"))
 CHECKSUM, LINK, RARE, NETWORK = (f"decode/{name}.py" for name in ("checksum", "link", "rare", "network"))
 ENGINE = "engine.py"
@@ -148,8 +150,10 @@ EDITS: list[tuple[str, str, str]] = [
     (LIMIT, "_BUCKETS_TRIED = 8", "_BUCKETS_TRIED = 7"),
     (LIMIT, "_HELP_ABOVE = 95", "_HELP_ABOVE = 94"),
     (LIMIT, "6: (4, 5, 6, 7, 8)", "6: (4, 5, 6, 7)"),
-    (DEFRAG, "if queue.deadline > now:", "if queue.deadline >= now:"),
-    (DEFRAG, "elif offset >= begin and end <= stop:", "elif offset == begin and end == stop:"),
+    (DEFRAG, "queue.deadline <= now:\n            self.kill", "queue.deadline < now:\n            self.kill"),
+    (QUEUES, "elif offset >= begin and end <= stop:", "elif offset == begin and end == stop:"),
+    (QUEUES, "and (queue.proto == p.proto or queue.family != _IPV4)", ""),
+    (QUEUES, "queue.older.newer = queue.newer", "pass"),
     (DEFRAG, "if distance and rid - queue.rid > distance", "if distance and rid - queue.rid > distance + 1"),
     (DEFRAG, "if end & 7:\n                end &= ~7", "if False:\n                end &= ~7"),
     (DEFRAG, "{6: 20, 17: 8, 58: 8}", "{6: 16, 17: 8, 58: 8}"),
@@ -176,7 +180,8 @@ FIRST = {
     TABLE: ["tests/unit/test_tcp_table.py"], SCTP: ["tests/unit/test_sctp.py"], SCTP_TABLE: ["tests/unit/test_sctp.py"],
     DATAGRAM: ["tests/unit/test_datagrams.py"], ICMP: ["tests/unit/test_datagrams.py"],
     TIMERS: ["tests/unit/test_timers.py"], LIMIT: ["tests/unit/test_limit.py"],
-    DEFRAG: ["tests/unit/test_network.py"], NETWORK: ["tests/unit/test_network.py", "tests/unit/test_link.py"],
+    DEFRAG: ["tests/unit/test_network.py"], QUEUES: ["tests/unit/test_network.py", "tests/unit/test_queues.py"],
+    NETWORK: ["tests/unit/test_network.py", "tests/unit/test_link.py"],
     LINK: ["tests/unit/test_link.py"], RARE: ["tests/unit/test_link.py"],
     SYSCTL: ["tests/unit/test_sysctl.py"], SETTINGS: ["tests/unit/test_sysctl.py"],
 }  # fmt: skip

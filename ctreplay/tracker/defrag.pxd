@@ -2,35 +2,21 @@ cimport cython
 
 cimport ctreplay.octets as octets
 from ctreplay.packet cimport Packet
+from ctreplay.tracker.queues cimport Queue, Queues
 from ctreplay.tracker.settings cimport Settings
 
-cdef int _MAX_DATAGRAM, _SOURCES_KEPT, _OVERHEAD, _FRAGMENT, _AUTH, _NONE
+cdef int _MAX_DATAGRAM, _SOURCES_KEPT, _OVERHEAD, _FRAGMENT, _AUTH, _NONE, _AGAIN
 
 
 @cython.final
-cdef class Queue:
-    cdef public long long deadline
+cdef class Source:
     cdef public long long rid
-    cdef public list runs
-    cdef public dict parts
-    cdef public long long length
-    cdef public long long meat
-    cdef public long long memory
-    cdef public int cut
-    cdef public bint first
-    cdef public bint last_seen
-    cdef public bytes header
-
-    cpdef restart(self, long long rid)
-
-    @cython.locals(runs=list, last=list, count=Py_ssize_t, low=Py_ssize_t, high=Py_ssize_t, middle=Py_ssize_t, begin=cython.longlong, stop=cython.longlong)
-    cpdef int place(self, long long offset, long long end) except -1
 
 
 @cython.final
 cdef class Defrag:
     cdef public Settings s
-    cdef public object queues
+    cdef public Queues queues
     cdef public dict sources
     cdef public long long memory
     cdef public long long timeouts
@@ -40,22 +26,26 @@ cdef class Defrag:
     cpdef int add(self, Packet p, long long now) except? -2
 
     @cython.locals(queue=Queue)
-    cdef expire(self, long long now)
-    cdef kill(self, tuple key, Queue queue)
+    cdef int expire(self, long long now) except -1
+    cdef int kill(self, Queue queue) except -1
 
     @cython.locals(queue=Queue)
-    cdef Queue queue_for(self, tuple key, long long now, long long timeout, long long rid)
-    cdef keep(self, Queue queue, long long offset, bytes data, int cut)
-    cdef bytes payload(self, Queue queue)
+    cdef Queue queue_for(self, Packet p, long long now, long long timeout, long long rid)
+
+    @cython.locals(source=Source)
+    cdef Source source_of(self, unsigned long long address)
+
+    @cython.locals(size=Py_ssize_t)
+    cdef int keep(self, Queue queue, long long offset, bytes data, int cut) except -1
 
     @cython.locals(
-        key=tuple, rid=cython.longlong, queue=Queue, distance=cython.longlong, offset=int, end=int, size=int, verdict=int,
+        source=Source, rid=cython.longlong, queue=Queue, distance=cython.longlong, offset=int, end=int, size=int, placed=int,
         total=cython.longlong, header=bytearray,
     )
     cdef int add4(self, Packet p, long long now) except? -2
 
     @cython.locals(
-        key=tuple, queue=Queue, data_at=int, offset=int, end=int, size=int, verdict=int, payload=cython.longlong,
+        queue=Queue, data_at=int, offset=int, end=int, size=int, placed=int, payload=cython.longlong,
         header=bytearray,
     )
     cdef int add6(self, Packet p, long long now) except? -2

@@ -5,10 +5,10 @@ Fragments are absorbed; the packet that completes a datagram stands for the whol
 
 from __future__ import annotations
 
-from collections import OrderedDict
-
 from ctreplay import octets, reasons
 from ctreplay.packet import Packet
+from ctreplay.tracker import queues
+from ctreplay.tracker.queues import Queue, Queues
 from ctreplay.tracker.settings import Settings
 
 ABSORBED = reasons.CODES["fragment"]
@@ -21,59 +21,19 @@ _MAX_DATAGRAM = 65535
 _SOURCES_KEPT = 65536
 # what the kernel charges for a fragment beside its bytes, roughly: the limit is a guard, not a verdict
 _OVERHEAD = 512
+_AGAIN = queues.DUPLICATE
 _FRAGMENT, _AUTH, _NONE = 44, 51, 59
 _EXTENSIONS = frozenset((0, 43, _FRAGMENT, _AUTH, 60))
 _TRANSPORT_HEADER = {6: 20, 17: 8, 58: 8}
 
 
-class Queue:
-    """Fragments of one datagram: `runs` are the contiguous stretches received, `parts` their bytes by offset."""
+class Source:
+    """How many fragments came from an address (ip4_frag_too_far)."""
 
-    __slots__ = ("cut", "deadline", "first", "header", "last_seen", "length", "meat", "memory", "parts", "rid", "runs")
+    __slots__ = ("rid",)
 
-    def __init__(self, deadline: int, rid: int) -> None:
-        self.deadline = deadline
-        self.rid = rid
-        self.restart(rid)
-
-    def restart(self, rid: int) -> None:
-        """Forget all fragments."""
-        self.runs: list[list[int]] = []
-        self.parts: dict[int, bytes] = {}
-        self.length = 0
-        self.meat = 0
-        self.memory = 0
-        self.cut = 0
-        self.first = False
-        self.last_seen = False
-        self.header = b""
-        self.rid = rid
-
-    def place(self, offset: int, end: int) -> int:
-        """Record [offset, end): 0 taken, else `DUPLICATE` or `OVERLAP` (inet_frag_queue_insert)."""
-        runs = self.runs
-        count = len(runs)
-        last = runs[count - 1] if count else None
-        if last is None or offset >= last[1]:
-            if last is not None and offset == last[1]:
-                last[1] = end
-            else:
-                runs.append([offset, end])
-            return 0
-        low, high = 0, count
-        while low < high:
-            middle = (low + high) // 2
-            begin, stop = runs[middle]
-            if end <= begin:
-                high = middle
-            elif offset >= stop:
-                low = middle + 1
-            elif offset >= begin and end <= stop:
-                return DUPLICATE
-            else:
-                return OVERLAP
-        runs.insert(low, [offset, end])
-        return 0
+    def __init__(self) -> None:
+        self.rid = 0
 
 
 class Defrag:
@@ -86,8 +46,8 @@ class Defrag:
 
     def __init__(self, settings: Settings) -> None:
         self.s = settings
-        self.queues: OrderedDict[tuple[int, ...], Queue] = OrderedDict()
-        self.sources: dict[int, int] = {}
+        self.queues = Queues()
+        self.sources: dict[int, Source] = {}
         self.memory = 0
         self.timeouts = 0
         self.datagram = b""
@@ -100,53 +60,63 @@ class Defrag:
             return REFUSED
         return self.add4(p, now) if p.family == 4 else self.add6(p, now)
 
-    def expire(self, now: int) -> None:
+    def expire(self, now: int) -> int:
         """Drop queues whose time is over; they are kept in the order of their creation, per family nearly so."""
-        while self.queues:
-            key, queue = next(iter(self.queues.items()))
-            if queue.deadline > now:
-                return
-            self.kill(key, queue)
+        queue = self.queues.oldest
+        while queue is not None and queue.deadline <= now:
+            self.kill(queue)
             self.timeouts += 1
+            queue = self.queues.oldest
+        return 0
 
-    def kill(self, key: tuple[int, ...], queue: Queue) -> None:
+    def kill(self, queue: Queue) -> int:
         """Give up a datagram."""
-        del self.queues[key]
+        self.queues.remove(queue)
         self.memory -= queue.memory
+        return 0
 
-    def queue_for(self, key: tuple[int, ...], now: int, timeout: int, rid: int) -> Queue:
-        queue = self.queues.get(key)
+    def queue_for(self, p: Packet, now: int, timeout: int, rid: int) -> Queue:
+        """The queue of a fragment's datagram, new when there is none."""
+        queue = self.queues.find(p)
         if queue is not None and queue.deadline <= now:
-            self.kill(key, queue)
+            self.kill(queue)
             self.timeouts += 1
             queue = None
         if queue is None:
-            queue = self.queues[key] = Queue(now + timeout, rid)
+            queue = self.queues.add(p)
+            queue.deadline = now + timeout
+            queue.rid = rid
         return queue
 
-    def keep(self, queue: Queue, offset: int, data: bytes, cut: int) -> None:
-        """Store a fragment's bytes; `cut` when the capture lacks some of them."""
-        queue.parts[offset] = data
-        queue.cut |= cut
-        queue.meat += len(data)
-        queue.memory += len(data) + _OVERHEAD
-        self.memory += len(data) + _OVERHEAD
+    def source_of(self, address: int) -> Source:
+        """Where the fragments of an IPv4 address are counted."""
+        source = self.sources.get(address)
+        if source is None:
+            if len(self.sources) > _SOURCES_KEPT:
+                self.sources.clear()
+            source = self.sources[address] = Source()
+        return source
 
-    def payload(self, queue: Queue) -> bytes:
-        return b"".join([queue.parts[offset] for offset in sorted(queue.parts)])
+    def keep(self, queue: Queue, offset: int, data: bytes, cut: int) -> int:
+        """Store a fragment's bytes; `cut` when the capture lacks some of them."""
+        size = len(data)
+        queue.parts.append((offset, data))
+        queue.cut |= cut
+        queue.meat += size
+        queue.memory += size + _OVERHEAD
+        self.memory += size + _OVERHEAD
+        return 0
 
     def add4(self, p: Packet, now: int) -> int:
         """One IPv4 fragment."""
-        key = (4, p.src_lo, p.dst_lo, p.proto, p.frag_id)
-        rid = self.sources.get(p.src_lo, 0) + 1
-        if len(self.sources) > _SOURCES_KEPT:
-            self.sources.clear()
-        self.sources[p.src_lo] = rid
-        queue = self.queue_for(key, now, self.s.frag4_timeout, rid)
+        source = self.source_of(p.src_lo)
+        source.rid += 1
+        rid = source.rid
+        queue = self.queue_for(p, now, self.s.frag4_timeout, rid)
         distance = self.s.frag_max_dist
         if distance and rid - queue.rid > distance and queue.parts:
             self.memory -= queue.memory
-            queue.restart(rid)
+            queue.restart()
         queue.rid = rid
 
         offset = p.frag_off
@@ -156,7 +126,7 @@ class Defrag:
             return REFUSED
         if not p.frag_more:
             if end < queue.length or (queue.last_seen and end != queue.length):
-                self.kill(key, queue)
+                self.kill(queue)
                 return OVERLAP
             queue.last_seen = True
             queue.length = end
@@ -166,17 +136,17 @@ class Defrag:
                 size = end - offset
             if end > queue.length:
                 if queue.last_seen:
-                    self.kill(key, queue)
+                    self.kill(queue)
                     return OVERLAP
                 queue.length = end
         if end == offset:
-            self.kill(key, queue)
+            self.kill(queue)
             return REFUSED
-        verdict = queue.place(offset, end)
-        if verdict == DUPLICATE:
+        placed = queue.place(offset, end)
+        if placed == _AGAIN:
             return DUPLICATE
-        if verdict:
-            self.kill(key, queue)
+        if placed:
+            self.kill(queue)
             return OVERLAP
         self.keep(queue, offset, octets.copy(p.buf, p.l4, p.l4 + size), p.cut)
         if offset == 0:
@@ -184,7 +154,7 @@ class Defrag:
             queue.header = octets.copy(p.buf, p.l3, p.l4)
         if not (queue.first and queue.last_seen and queue.meat == queue.length):
             return ABSORBED
-        self.kill(key, queue)
+        self.kill(queue)
         total = len(queue.header) + queue.length
         if total > _MAX_DATAGRAM:
             return REFUSED
@@ -192,7 +162,7 @@ class Defrag:
         header[2] = total >> 8
         header[3] = total & 255
         header[6] = header[7] = 0
-        self.datagram = bytes(header) + self.payload(queue)
+        self.datagram = queue.datagram(header)
         self.cut = queue.cut
         return COMPLETE
 
@@ -206,8 +176,7 @@ class Defrag:
             return PASS_ON
         if size < 0:
             return PASS_ON
-        key = (6, p.src_hi, p.src_lo, p.dst_hi, p.dst_lo, p.frag_id)
-        queue = self.queue_for(key, now, self.s.frag6_timeout, 0)
+        queue = self.queue_for(p, now, self.s.frag6_timeout, 0)
         if end > _MAX_DATAGRAM:
             return REFUSED
         if not p.frag_more:
@@ -217,7 +186,7 @@ class Defrag:
             queue.length = end
         else:
             if end & 7:
-                self.kill(key, queue)
+                self.kill(queue)
                 return PASS_ON
             if end > queue.length:
                 if queue.last_seen:
@@ -225,11 +194,11 @@ class Defrag:
                 queue.length = end
         if end == offset:
             return REFUSED
-        verdict = queue.place(offset, end)
-        if verdict == DUPLICATE:
+        placed = queue.place(offset, end)
+        if placed == _AGAIN:
             return DUPLICATE
-        if verdict:
-            self.kill(key, queue)
+        if placed:
+            self.kill(queue)
             return OVERLAP
         self.keep(queue, offset, octets.copy(p.buf, data_at, data_at + size), p.cut)
         if offset == 0:
@@ -237,14 +206,14 @@ class Defrag:
             queue.header = self.unfragmentable(p)
         if not (queue.first and queue.last_seen and queue.meat == queue.length):
             return ABSORBED
-        self.kill(key, queue)
+        self.kill(queue)
         payload = len(queue.header) - 40 + queue.length
         if payload > _MAX_DATAGRAM:
             return REFUSED
         header = bytearray(queue.header)
         header[4] = payload >> 8
         header[5] = payload & 255
-        self.datagram = bytes(header) + self.payload(queue)
+        self.datagram = queue.datagram(header)
         self.cut = queue.cut
         return COMPLETE
 

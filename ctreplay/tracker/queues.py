@@ -1,0 +1,182 @@
+"""Datagrams of which not all fragments have come: found by what their fragments share, kept in order of creation."""
+
+from __future__ import annotations
+
+import os
+
+from ctreplay.packet import Packet
+
+_U64 = 0xFFFFFFFFFFFFFFFF
+_K1 = 0x9E3779B97F4A7C15
+_K2 = 0xC2B2AE3D27D4EB4F
+_START = 1 << 10
+_IPV4 = 4
+DUPLICATE = 1
+OVERLAP = 2
+
+
+class Queue:
+    """Fragments of one datagram: `runs` are the contiguous stretches received, `parts` their offsets and bytes.
+
+    `length` is where the data ends as far as it is known, `meat` the bytes received, `memory` what the limit counts.
+    """
+
+    __slots__ = (
+        "cut", "deadline", "dst_hi", "dst_lo", "family", "first", "frag_id", "hash", "header", "last_seen", "length",
+        "meat", "memory", "newer", "next", "older", "parts", "proto", "rid", "runs", "src_hi", "src_lo",
+    )  # fmt: skip
+
+    def __init__(self) -> None:
+        self.next: Queue | None = None
+        self.older: Queue | None = None
+        self.newer: Queue | None = None
+        self.hash = self.frag_id = self.family = self.proto = 0
+        self.src_hi = self.src_lo = self.dst_hi = self.dst_lo = 0
+        self.deadline = self.rid = 0
+        self.restart()
+
+    def restart(self) -> int:
+        """Forget all fragments."""
+        self.runs: list[list[int]] = []
+        self.parts: list[tuple[int, bytes]] = []
+        self.length = 0
+        self.meat = 0
+        self.memory = 0
+        self.cut = 0
+        self.first = False
+        self.last_seen = False
+        self.header = b""
+        return 0
+
+    def place(self, offset: int, end: int) -> int:
+        """Record [offset, end): 0 taken, else `DUPLICATE` or `OVERLAP` (inet_frag_queue_insert)."""
+        runs = self.runs
+        count = len(runs)
+        last = runs[count - 1] if count else None
+        if last is None or offset >= last[1]:
+            if last is not None and offset == last[1]:
+                last[1] = end
+            else:
+                runs.append([offset, end])
+            return 0
+        low, high = 0, count
+        while low < high:
+            middle = (low + high) // 2
+            begin, stop = runs[middle]
+            if end <= begin:
+                high = middle
+            elif offset >= stop:
+                low = middle + 1
+            elif offset >= begin and end <= stop:
+                return DUPLICATE
+            else:
+                return OVERLAP
+        runs.insert(low, [offset, end])
+        return 0
+
+    def datagram(self, header: bytearray) -> bytes:
+        """The bytes of all fragments behind `header`."""
+        self.parts.sort()
+        return b"".join([header, *[data for _, data in self.parts]])
+
+
+class Queues:
+    """`count` queues, the `oldest` to the `newest`. Their hash has a seed, because an attacker chooses the traffic."""
+
+    __slots__ = ("buckets", "count", "mask", "newest", "oldest", "seed")
+
+    def __init__(self) -> None:
+        self.buckets: list[Queue | None] = [None] * _START
+        self.mask = _START - 1
+        self.count = 0
+        self.oldest: Queue | None = None
+        self.newest: Queue | None = None
+        self.seed = int.from_bytes(os.urandom(8), "little")
+
+    def hash_of(self, p: Packet) -> int:
+        """Of what the fragments of a datagram share: addresses and identification, of IPv4 the protocol too."""
+        x = ((p.src_lo ^ self.seed) * _K1) & _U64
+        x = ((x ^ x >> 32 ^ p.dst_lo) * _K2) & _U64
+        x = ((x ^ x >> 29 ^ p.src_hi) * _K1) & _U64
+        x = ((x ^ x >> 32 ^ p.dst_hi) * _K2) & _U64
+        x = ((x ^ x >> 29 ^ p.frag_id) * _K1) & _U64
+        return x ^ x >> 32
+
+    def find(self, p: Packet) -> Queue | None:
+        """The queue of a fragment's datagram."""
+        hash_ = self.hash_of(p)
+        queue = self.buckets[hash_ & self.mask]
+        while queue is not None:
+            if (
+                queue.hash == hash_
+                and queue.frag_id == p.frag_id
+                and queue.src_lo == p.src_lo
+                and queue.dst_lo == p.dst_lo
+                and queue.src_hi == p.src_hi
+                and queue.dst_hi == p.dst_hi
+                and queue.family == p.family
+                and (queue.proto == p.proto or queue.family != _IPV4)
+            ):
+                return queue
+            queue = queue.next
+        return None
+
+    def add(self, p: Packet) -> Queue:
+        """A new queue for a fragment's datagram, the newest."""
+        if self.count > self.mask:
+            self.grow()
+        queue = Queue()
+        queue.hash = self.hash_of(p)
+        queue.family = p.family
+        queue.proto = p.proto
+        queue.frag_id = p.frag_id
+        queue.src_hi = p.src_hi
+        queue.src_lo = p.src_lo
+        queue.dst_hi = p.dst_hi
+        queue.dst_lo = p.dst_lo
+        i = queue.hash & self.mask
+        queue.next = self.buckets[i]
+        self.buckets[i] = queue
+        queue.older = self.newest
+        if self.newest is None:
+            self.oldest = queue
+        else:
+            self.newest.newer = queue
+        self.newest = queue
+        self.count += 1
+        return queue
+
+    def remove(self, queue: Queue) -> int:
+        """Take a queue out."""
+        i = queue.hash & self.mask
+        walk = self.buckets[i]
+        if walk is queue:
+            self.buckets[i] = queue.next
+        else:
+            while walk.next is not queue:  # type: ignore[union-attr]
+                walk = walk.next  # type: ignore[union-attr]
+            walk.next = queue.next  # type: ignore[union-attr]
+        if queue.older is None:
+            self.oldest = queue.newer
+        else:
+            queue.older.newer = queue.newer
+        if queue.newer is None:
+            self.newest = queue.older
+        else:
+            queue.newer.older = queue.older
+        # neighbours that refer to each other would never be freed
+        queue.next = queue.older = queue.newer = None
+        self.count -= 1
+        return 0
+
+    def grow(self) -> int:
+        """Double the number of buckets."""
+        self.mask = 2 * self.mask + 1
+        self.buckets = [None] * (self.mask + 1)
+        queue = self.oldest
+        while queue is not None:
+            i = queue.hash & self.mask
+            queue.next = self.buckets[i]
+            self.buckets[i] = queue
+            queue = queue.newer
+        return 0
