@@ -117,9 +117,7 @@ def _sum(rows: list[dict[str, Any]], name: str) -> int:
     return sum(row[name] or 0 for row in rows)
 
 
-def _trust(
-    captures: list[dict[str, Any]], stats: list[dict[str, Any]], run: dict[str, Any]
-) -> list[dict[str, str]]:
+def _trust(captures: list[dict[str, Any]], stats: list[dict[str, Any]], run: dict[str, Any]) -> list[dict[str, str]]:
     """What taints the capture, worst first; each with what it means for the answers."""
     c = {name: _sum(captures, column) for name, column in _TAINTS.items()}
     c["backstep"] = max((row["max_backstep_ns"] for row in captures), default=0)

@@ -32,9 +32,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
 
 def rows_of(table: str) -> st.SearchStrategy[list[dict[str, Any]]]:
     """Rows in which values are missing, and some are None."""
-    row = st.fixed_dictionaries(
-        {}, optional={column.name: st.none() | VALUES[column.type] for column in TABLES[table]}
-    )
+    row = st.fixed_dictionaries({}, optional={column.name: st.none() | VALUES[column.type] for column in TABLES[table]})
     return st.lists(row, max_size=40)
 
 
