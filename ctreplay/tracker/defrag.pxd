@@ -9,11 +9,6 @@ cdef int _MAX_DATAGRAM, _SOURCES_KEPT, _OVERHEAD, _FRAGMENT, _AUTH, _NONE, _AGAI
 
 
 @cython.final
-cdef class Source:
-    cdef public long long rid
-
-
-@cython.final
 cdef class Defrag:
     cdef public Settings s
     cdef public Queues queues
@@ -29,17 +24,14 @@ cdef class Defrag:
     cdef int expire(self, long long now) except -1
     cdef int kill(self, Queue queue) except -1
 
-    @cython.locals(queue=Queue)
+    @cython.locals(hash_="unsigned long long", queue=Queue)
     cdef Queue queue_for(self, Packet p, long long now, long long timeout, long long rid)
-
-    @cython.locals(source=Source)
-    cdef Source source_of(self, unsigned long long address)
 
     @cython.locals(size=Py_ssize_t)
     cdef int keep(self, Queue queue, long long offset, bytes data, int cut) except -1
 
     @cython.locals(
-        source=Source, rid=cython.longlong, queue=Queue, distance=cython.longlong, offset=int, end=int, size=int, placed=int,
+        rid=cython.longlong, queue=Queue, distance=cython.longlong, offset=int, end=int, size=int, placed=int,
         total=cython.longlong, header=bytearray,
     )
     cdef int add4(self, Packet p, long long now) except? -2

@@ -27,15 +27,6 @@ _EXTENSIONS = frozenset((0, 43, _FRAGMENT, _AUTH, 60))
 _TRANSPORT_HEADER = {6: 20, 17: 8, 58: 8}
 
 
-class Source:
-    """How many fragments came from an address (ip4_frag_too_far)."""
-
-    __slots__ = ("rid",)
-
-    def __init__(self) -> None:
-        self.rid = 0
-
-
 class Defrag:
     """`add` takes a fragment; `COMPLETE` means that `self.datagram` holds the whole IP packet.
 
@@ -47,7 +38,7 @@ class Defrag:
     def __init__(self, settings: Settings) -> None:
         self.s = settings
         self.queues = Queues()
-        self.sources: dict[int, Source] = {}
+        self.sources: dict[int, int] = {}
         self.memory = 0
         self.timeouts = 0
         self.datagram = b""
@@ -77,25 +68,17 @@ class Defrag:
 
     def queue_for(self, p: Packet, now: int, timeout: int, rid: int) -> Queue:
         """The queue of a fragment's datagram, new when there is none."""
-        queue = self.queues.find(p)
+        hash_ = self.queues.hash_of(p)
+        queue = self.queues.find(p, hash_)
         if queue is not None and queue.deadline <= now:
             self.kill(queue)
             self.timeouts += 1
             queue = None
         if queue is None:
-            queue = self.queues.add(p)
+            queue = self.queues.add(p, hash_)
             queue.deadline = now + timeout
             queue.rid = rid
         return queue
-
-    def source_of(self, address: int) -> Source:
-        """Where the fragments of an IPv4 address are counted."""
-        source = self.sources.get(address)
-        if source is None:
-            if len(self.sources) > _SOURCES_KEPT:
-                self.sources.clear()
-            source = self.sources[address] = Source()
-        return source
 
     def keep(self, queue: Queue, offset: int, data: bytes, cut: int) -> int:
         """Store a fragment's bytes; `cut` when the capture lacks some of them."""
@@ -109,9 +92,10 @@ class Defrag:
 
     def add4(self, p: Packet, now: int) -> int:
         """One IPv4 fragment."""
-        source = self.source_of(p.src_lo)
-        source.rid += 1
-        rid = source.rid
+        rid = self.sources.get(p.src_lo, 0) + 1
+        if len(self.sources) > _SOURCES_KEPT:
+            self.sources.clear()
+        self.sources[p.src_lo] = rid
         queue = self.queue_for(p, now, self.s.frag4_timeout, rid)
         distance = self.s.frag_max_dist
         if distance and rid - queue.rid > distance and queue.parts:

@@ -55,11 +55,11 @@ cdef class Queues:
     @cython.locals(x="unsigned long long")
     cdef unsigned long long hash_of(self, Packet p) noexcept
 
-    @cython.locals(hash_="unsigned long long", queue=Queue)
-    cdef Queue find(self, Packet p)
+    @cython.locals(queue=Queue)
+    cdef Queue find(self, Packet p, unsigned long long hash_)
 
     @cython.locals(queue=Queue, i=Py_ssize_t)
-    cdef Queue add(self, Packet p)
+    cdef Queue add(self, Packet p, unsigned long long hash_)
 
     @cython.locals(walk=Queue, i=Py_ssize_t)
     cdef int remove(self, Queue queue) except -1

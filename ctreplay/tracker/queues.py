@@ -102,9 +102,8 @@ class Queues:
         x = ((x ^ x >> 29 ^ p.frag_id) * _K1) & _U64
         return x ^ x >> 32
 
-    def find(self, p: Packet) -> Queue | None:
-        """The queue of a fragment's datagram."""
-        hash_ = self.hash_of(p)
+    def find(self, p: Packet, hash_: int) -> Queue | None:
+        """The queue of a fragment's datagram; `hash_` is that of the fragment."""
         queue = self.buckets[hash_ & self.mask]
         while queue is not None:
             if (
@@ -121,12 +120,12 @@ class Queues:
             queue = queue.next
         return None
 
-    def add(self, p: Packet) -> Queue:
+    def add(self, p: Packet, hash_: int) -> Queue:
         """A new queue for a fragment's datagram, the newest."""
         if self.count > self.mask:
             self.grow()
         queue = Queue()
-        queue.hash = self.hash_of(p)
+        queue.hash = hash_
         queue.family = p.family
         queue.proto = p.proto
         queue.frag_id = p.frag_id
