@@ -142,6 +142,12 @@ class Batch:
         self.encoder.put(width)
         self.encoder.packed_run(width)
 
+    def _words(self, valid: Valid, places: dict[str, int]) -> Chunk:
+        """The collected values, which are the places of texts."""
+        self._begin(valid)
+        self._places(len(places))
+        return self._chunk(valid, PLACES, dictionary=_plain(places), words=len(places))
+
     def named(self, data: Any, names: Sequence[str]) -> Chunk:
         """Names of codes; those beyond `names` and those with an empty name are null."""
         data = _codes(data)
@@ -156,20 +162,14 @@ class Batch:
         marks = bytearray(n)
         e = self.encoder
         e.look_up(data, n, table, marks)
-        valid = self._valid(marks, e.count)
-        self._begin(valid)
-        self._places(len(places))
-        return self._chunk(valid, PLACES, dictionary=_plain(places), words=len(places))
+        return self._words(self._valid(marks, e.count), places)
 
     def texts(self, values: Sequence[str | None]) -> Chunk:
         """Texts, of which many are the same."""
         places: dict[str, int] = {}
         found = array("I", (places.setdefault(value, len(places)) for value in values if value is not None))
-        valid = self.given(values)
-        e = self._begin(valid)
-        e.take(memoryview(found), len(found), b"", 0, _ALL_BITS)
-        self._places(len(places))
-        return self._chunk(valid, PLACES, dictionary=_plain(places), words=len(places))
+        self.encoder.take(memoryview(found), len(found), b"", 0, _ALL_BITS)
+        return self._words(self.given(values), places)
 
     def addresses(self, data: Any, valid: Valid | None = None) -> tuple[Chunk, Chunk]:
         """16-byte keys as text, and as they are."""

@@ -14,34 +14,25 @@ from ctreplay.parquet.file import Chunk
 Row = dict[str, Any]
 
 
-def _numbers(code: str) -> Callable[[Batch, list[Any]], Chunk]:
-    def chunk(b: Batch, values: list[Any]) -> Chunk:
-        data = memoryview(array(code, (value or 0 for value in values)))
-        return b.numbers(data, b.given(values))
-
-    return chunk
-
-
-def _selecting(b: Batch, values: list[Any]) -> Chunk:
-    return b.selecting(memoryview(array("q", (value or 0 for value in values))), b.given(values))
-
-
-def _booleans(b: Batch, values: list[Any]) -> Chunk:
-    return b.booleans(memoryview(bytearray(bool(value) for value in values)), 0, b.given(values))
-
-
-_ENCODE: dict[str, Callable[[Batch, list[Any]], Chunk]] = {
-    "int64": _selecting,
-    "ts": _selecting,
-    "uint8": _numbers("B"),
-    "uint16": _numbers("H"),
-    "bool": _booleans,
-    "text": Batch.texts,
-    "dict": Batch.texts,
+# kind of a column → type code of its numbers, and how they become a chunk
+_NUMBERS: dict[str, tuple[str, Callable[..., Chunk]]] = {
+    "int64": ("q", Batch.selecting),
+    "ts": ("q", Batch.selecting),
+    "uint8": ("B", Batch.numbers),
+    "uint16": ("H", Batch.numbers),
+    "bool": ("B", Batch.booleans),
 }
+_TEXTS = ("text", "dict")
+
+
+def _chunk(batch: Batch, kind: str, values: list[Any]) -> Chunk:
+    if kind in _TEXTS:
+        return batch.texts(values)
+    code, made = _NUMBERS[kind]
+    return made(batch, memoryview(array(code, (value or 0 for value in values))), valid=batch.given(values))
 
 
 def encode(encoder: Encoder, table: str, rows: list[Row]) -> list[Chunk]:
     """A chunk for each column of `table`; what a row lacks is null."""
     batch = Batch(encoder, {}, len(rows))
-    return [_ENCODE[column.type](batch, [row.get(column.name) for row in rows]) for column in TABLES[table]]
+    return [_chunk(batch, column.type, [row.get(column.name) for row in rows]) for column in TABLES[table]]

@@ -5,18 +5,14 @@ Schema version 1 is additive only: columns and tables may be added, never change
 
 from __future__ import annotations
 
-from functools import cache
-from typing import TYPE_CHECKING, NamedTuple
-
-if TYPE_CHECKING:
-    import pyarrow as pa
+from typing import NamedTuple
 
 VERSION = 1
 KERNEL_MODEL = "6.18"
 
 
 class Column(NamedTuple):
-    """`type` is a short name resolved by `arrow_type`; `unit` is empty where the name says it all."""
+    """`type` is a kind of `parquet.file`; `unit` is empty where the name says it all."""
 
     name: str
     type: str
@@ -245,31 +241,3 @@ TABLES: dict[str, tuple[Column, ...]] = {
         damage | text | JSON list: where and what
     """),
 }
-
-
-@cache
-def arrow_type(kind: str) -> pa.DataType:
-    """Arrow type of a short name."""
-    import pyarrow as pa
-
-    types: dict[str, pa.DataType] = {
-        "int64": pa.int64(),
-        "uint8": pa.uint8(),
-        "uint16": pa.uint16(),
-        "uint32": pa.uint32(),
-        "bool": pa.bool_(),
-        "ts": pa.timestamp("ns"),
-        "text": pa.string(),
-        "dict": pa.dictionary(pa.int32(), pa.string()),
-        "key": pa.binary(16),
-        "list": pa.list_(pa.string()),
-    }
-    return types[kind]
-
-
-def arrow_schema(table: str, metadata: dict[str, str] | None = None) -> pa.Schema:
-    """Schema of a table; each field carries its documentation as metadata `doc` and `unit`."""
-    import pyarrow as pa
-
-    fields = [pa.field(one.name, arrow_type(one.type), metadata=one.notes) for one in TABLES[table]]
-    return pa.schema(fields, metadata=metadata)

@@ -6,7 +6,6 @@ Connections are kept as long as they are few: a library that reads Parquet takes
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from ctreplay.dataset.columns import Columns
@@ -17,6 +16,7 @@ from ctreplay.tracker import codes
 
 # of 51 bytes each
 _KEPT = 1 << 17
+_KEY = 16
 _SEEN_REPLY = codes.STATUS_BITS["SEEN_REPLY"].bit_length() - 1
 _CELLS = [column.name for column in TABLES["occupancy"]]
 
@@ -55,7 +55,9 @@ class Pressure:
 
 
 class Seen:
-    """`rows` of the small tables, `pressure`, and rankings whose first pass is done."""
+    """`rows` of the small tables, `pressure`, rankings whose first pass is done, and the connections for their second
+    one: `kept` is None when they were too many.
+    """
 
     def __init__(self) -> None:
         self.rows: dict[str, list[dict[str, Any]]] = {}
@@ -66,37 +68,40 @@ class Seen:
     def batch(self, table: str, columns: Columns, n: int, encoder: Encoder) -> None:
         """A batch of a table of column buffers."""
         if table == "connections":
-            ends = self._ends(columns, n, encoder)
             for ranking in self.ranked:
-                ranking.estimate(*ends.keys(ranking), n)
-            self._keep(ends)
+                ranking.estimate(columns["dst" if ranking.services else "src"], columns["proto"], columns["dport"], n)
+            if self.kept is not None:
+                self._keep(self.kept, columns, n, encoder)
         elif table == "occupancy":
             cells = columns["cells"]
             room = len(cells) // len(_CELLS)
             places = (room * _CELLS.index(name) for name in ("early_drops", "full_drops", "inserts"))
             self.pressure.add(*(cells[at : at + n] for at in places))
 
-    def _ends(self, columns: Columns, n: int, encoder: Encoder) -> Ends:
-        encoder.begin(n)
-        encoder.take(columns["status"], n, b"", _SEEN_REPLY, 1)
-        encoder.pack(1)
-        c = columns
-        numbers = c["proto"][:n], c["dport"][:n], c["orig_bytes"][:n], c["reply_bytes"][:n]
-        return Ends(c["src"][: 16 * n], c["dst"][: 16 * n], *numbers, encoder.page(), 0, n)
-
-    def _keep(self, ends: Ends) -> None:
-        if self.kept is None:
-            return
-        if sum(one.n for one in self.kept) + ends.n > _KEPT:
+    def _keep(self, kept: list[Ends], columns: Columns, n: int, encoder: Encoder) -> None:
+        if sum(ends.n for ends in kept) + n > _KEPT:
             self.kept = None
             # they will be read again: while there is time
             importlib.import_module("pyarrow.parquet")
             return
-        src, dst, proto, dport, sent, answered = (memoryview(one.tobytes()) for one in ends[:6])
-        # numbers of bytes are not negative
-        sizes = sent.cast("Q"), answered.cast("Q")
-        self.kept.append(Ends(src, dst, proto, dport.cast("H"), *sizes, ends.seen_reply, ends.first, ends.n))
+        encoder.begin(n)
+        encoder.take(columns["status"], n, b"", _SEEN_REPLY, 1)
+        encoder.pack(1)
 
-    def connections(self) -> Iterator[Ends] | None:
-        """All connections again; None when they were too many."""
-        return None if self.kept is None else iter(self.kept)
+        def copy(name: str, code: str, size: int = 1) -> memoryview:
+            return memoryview(columns[name][: size * n].tobytes()).cast(code)  # type: ignore[call-overload,no-any-return]
+
+        kept.append(
+            Ends(
+                copy("src", "B", _KEY),
+                copy("dst", "B", _KEY),
+                copy("proto", "B"),
+                copy("dport", "H"),
+                # numbers of bytes are not negative
+                copy("orig_bytes", "Q"),
+                copy("reply_bytes", "Q"),
+                encoder.page(),
+                0,
+                n,
+            )
+        )

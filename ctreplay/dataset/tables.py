@@ -14,7 +14,6 @@ from ctreplay.dataset.chunks import ENCODERS, Batch
 from ctreplay.dataset.columns import LAYOUTS, STREAMED, Columns
 from ctreplay.dataset.schema import TABLES
 from ctreplay.dataset.seen import Seen
-from ctreplay.parquet import arrow
 from ctreplay.parquet.encoding import Encoder
 from ctreplay.parquet.file import Chunk, ParquetFile
 
@@ -61,8 +60,8 @@ class ParquetTables:
     def close(self, metadata: dict[str, str], meanwhile: Callable[[], object] | None = None) -> None:
         """End the streamed tables; `metadata` goes into every file too. Nothing is left to wait for."""
         self.metadata = self.metadata | metadata
-        for table, file in self.files.items():
-            _end(file, table, self.metadata)
+        for file in self.files.values():
+            file.end(self.metadata)
             file.file.close()
 
     def small(self, table: str, rows: list[dict[str, Any]]) -> None:
@@ -71,7 +70,7 @@ class ParquetTables:
         self.files[table] = file = self._open(table)
         if rows:
             file.write(objects.encode(self.encoder, table, rows), len(rows))
-        _end(file, table, self.metadata)
+        file.end(self.metadata)
         file.file.close()
 
     def call(self, module: str, name: str, *arguments: Any) -> Any:
@@ -89,12 +88,8 @@ class ParquetTables:
 
 
 def _file(file: BinaryIO, table: str) -> ParquetFile:
-    return ParquetFile(file, [(column.name, column.type) for column in TABLES[table]], _SORTED_BY.get(table, []))
-
-
-def _end(file: ParquetFile, table: str, metadata: dict[str, str]) -> None:
     columns = [(column.name, column.type, column.notes) for column in TABLES[table]]
-    file.end(metadata, arrow.schema(columns, metadata))
+    return ParquetFile(file, columns, _SORTED_BY.get(table, ()))
 
 
 def in_memory(table: str, columns: Columns, n: int) -> io.BytesIO:
@@ -102,6 +97,6 @@ def in_memory(table: str, columns: Columns, n: int) -> io.BytesIO:
     memory = io.BytesIO()
     file = _file(memory, table)
     file.write(ENCODERS[table](Batch(Encoder(), columns, n), 1), n)
-    _end(file, table, {})
+    file.end({})
     memory.seek(0)
     return memory

@@ -7,10 +7,11 @@ each column chunk, zstd.
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, BinaryIO, NamedTuple
 
 from ctreplay import __version__
+from ctreplay.parquet import arrow
 from ctreplay.parquet.thrift import BINARY, BOOL, BYTE, I32, I64, LIST, STRUCT, Field, struct
 from ctreplay.zstd import zstd
 
@@ -46,8 +47,8 @@ _TYPES: dict[str, tuple[int, int | None, int | None, bytes | None]] = {
 }
 
 
-# name and kind: a number of `_TYPES`, a text, a text that is in a dictionary, 16 bytes, a list of texts
-Column = tuple[str, str]
+# name, kind (one of `_TYPES`) and what the file says of it
+Column = tuple[str, str, Mapping[str, str]]
 
 
 class Chunk(NamedTuple):
@@ -81,7 +82,7 @@ class ParquetFile:
         self.rows = 0
         self.groups: list[bytes] = []
         self.zstd = zstd.ZstdCompressor(level=_LEVEL)
-        names = [name for name, _ in columns]
+        names = [name for name, _, _ in columns]
         self.sorting = [struct((1, I32, names.index(name)), (2, BOOL, False), (3, BOOL, False)) for name in sorted_by]
 
     def write(self, chunks: Sequence[Chunk], rows: int) -> None:
@@ -121,7 +122,7 @@ class ParquetFile:
         data_at = self.at
         header = struct((1, I32, chunk.size), (2, I32, chunk.encoding), (3, I32, RLE), (4, I32, RLE))
         plain += self._page(_DATA_PAGE, (5, STRUCT, header), chunk.page, known)
-        name, kind = column
+        name, kind, _ = column
         path = [name, "list", "element"] if kind == "list" else [name]
         about = struct(
             (1, I32, _TYPES[kind][0]),
@@ -148,9 +149,9 @@ class ParquetFile:
         self.at += len(header) + len(data)
         return len(header) + len(page)
 
-    def end(self, metadata: dict[str, str], arrow: bytes) -> None:
-        """Write the footer; `arrow` is the schema as Arrow serializes it, for readers that know more types."""
-        pairs = [*metadata.items(), ("ARROW:schema", base64.b64encode(arrow))]
+    def end(self, metadata: dict[str, str]) -> None:
+        """Write the footer."""
+        pairs = [*metadata.items(), ("ARROW:schema", base64.b64encode(arrow.schema(self.columns, metadata)))]
         # every column is in the order of its type
         order = struct((1, STRUCT, _NOTHING))
         footer = struct(
@@ -168,7 +169,7 @@ class ParquetFile:
 def _schema(columns: Sequence[Column]) -> Any:
     """The elements of the schema, depth first."""
     yield struct((4, BINARY, "schema"), (5, I32, len(columns)))
-    for name, kind in columns:
+    for name, kind, _ in columns:
         physical, length, converted, logical = _TYPES[kind]
         if kind == "list":
             is_list = struct((3, STRUCT, _NOTHING))

@@ -25,8 +25,9 @@ def talkers(path: Path, top: int, seen: Seen | None = None) -> dict[str, list[di
     `seen` is what was seen of the dataset at `path` while it was written; without it all of that is read.
     """
     if seen is not None:
-        ranked = seen.ranked
+        ranked, kept = seen.ranked, seen.kept
     else:
+        kept = None
         ranked = rankings()
         for ends in _read(path):
             for ranking in ranked:
@@ -35,7 +36,7 @@ def talkers(path: Path, top: int, seen: Seen | None = None) -> dict[str, list[di
     for ranking in ranked:
         ranking.begin()
     while waiting := [ranking for ranking in ranked if ranking not in found]:
-        for ends in (seen.connections() if seen is not None else None) or _read(path):
+        for ends in _read(path) if kept is None else kept:
             for ranking in waiting:
                 ranking.count(*ends.keys(ranking), ends.sent, ends.answered, ends.seen_reply, ends.first, ends.n)
         for ranking in waiting:

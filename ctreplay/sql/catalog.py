@@ -74,16 +74,19 @@ def bare() -> Iterator[duckdb.DuckDBPyConnection]:
     import tempfile
     from pathlib import Path
 
-    import pyarrow.parquet as pq
-
     from ctreplay import __version__
-    from ctreplay.dataset.schema import VERSION, arrow_schema
+    from ctreplay.dataset.columns import STREAMED
+    from ctreplay.dataset.schema import VERSION
+    from ctreplay.dataset.tables import ParquetTables
     from ctreplay.sql.connection import connect
     from ctreplay.tracker import sysctl
 
     with tempfile.TemporaryDirectory(prefix="ctreplay-schema-") as folder:
+        tables = ParquetTables(Path(folder), {})
+        tables.close({})
         for table in TABLES:
-            pq.write_table(arrow_schema(table).empty_table(), Path(folder) / f"{table}.parquet")
+            if table not in STREAMED:
+                tables.small(table, [])
         run = {"schema_version": VERSION, "engine_version": __version__, "sysctls": sysctl.defaults()}
         (Path(folder) / "run.json").write_text(json.dumps(run), encoding="utf-8")
         db = connect([folder], locked=False)

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ctreplay.dataset.schema import TABLES, arrow_schema, arrow_type
+from ctreplay.dataset.schema import TABLES
 from ctreplay.parquet import arrow
 from ctreplay.parquet.file import _TYPES
+from tests.arrow_types import TYPES, arrow_schema
 
 words = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12)
 notes = st.dictionaries(words, words, max_size=3)
@@ -33,7 +34,7 @@ def test_every_kind_has_a_type() -> None:
 @given(st.lists(st.tuples(words, st.sampled_from(sorted(_TYPES)), notes), max_size=9), notes)
 def test_any_schema(columns: list[tuple[str, str, dict[str, str]]], metadata: dict[str, str]) -> None:
     found = read(arrow.schema(columns, metadata))
-    fields = [pa.field(name, arrow_type(kind), metadata=about) for name, kind, about in columns]
+    fields = [pa.field(name, TYPES[kind], metadata=about) for name, kind, about in columns]
     assert found.equals(pa.schema(fields, metadata=metadata), check_metadata=True)
     # the message stands at a multiple of eight bytes and is one
     assert len(arrow.schema(columns, metadata)) % 8 == 0

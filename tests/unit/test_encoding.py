@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -24,6 +23,7 @@ from ctreplay.parquet import thrift
 from ctreplay.parquet.encoding import Encoder
 from ctreplay.parquet.file import Chunk, ParquetFile
 from ctreplay.tracker import codes
+from tests.arrow_types import TYPES
 
 # around the sizes of a byte of bits, of a part of a block of differences, and of a block
 SIZES = [1, 2, 7, 8, 9, 31, 32, 33, 34, 64, 65, 127, 128, 129, 130, 161, 257, 300]
@@ -38,14 +38,13 @@ def column(code: str, values: list[int]) -> memoryview:
 def read(folder: Path, kind: str, made: list[tuple[Chunk, int]], sorted_by: str = "") -> list[Any]:
     """The values of a column `value`, after pyarrow and DuckDB agreed on them."""
     memory = io.BytesIO()
-    file = ParquetFile(memory, [("value", kind)], [sorted_by] if sorted_by else [])
+    file = ParquetFile(memory, [("value", kind, {})], [sorted_by] if sorted_by else [])
     for chunk, rows in made:
         file.write([chunk], rows)
-    arrow = pa.schema([("value", schema.arrow_type(kind))], metadata={"key": "text"})
-    file.end({"key": "text"}, arrow.serialize().to_pybytes())
+    file.end({"key": "text"})
     table = pq.read_table(io.BytesIO(memory.getvalue()))
     table.validate(full=True)
-    assert table.schema.field("value").type == schema.arrow_type(kind)
+    assert table.schema.field("value").type == TYPES[kind]
     assert table.schema.metadata == {b"key": b"text"}
     found: list[Any] = table["value"].cast("int64").to_pylist() if kind == "ts" else table["value"].to_pylist()
     path = folder / "one.parquet"
@@ -216,7 +215,7 @@ def test_many_row_groups(tmp_path: Path) -> None:
 def test_a_page_that_two_columns_share_is_compressed_once() -> None:
     chunk = Batch(Encoder(), {}, 3).named(column("B", [1, 2, 1]), ["", "a", "b"])
     memory = io.BytesIO()
-    file = ParquetFile(memory, [("one", "dict"), ("other", "dict")])
+    file = ParquetFile(memory, [("one", "dict", {}), ("other", "dict", {})])
     calls = []
 
     class Counting:
@@ -227,7 +226,7 @@ def test_a_page_that_two_columns_share_is_compressed_once() -> None:
     compress = file.zstd.compress
     file.zstd = Counting()
     file.write([chunk, chunk], 3)
-    file.end({}, pa.schema([("one", pa.string()), ("other", pa.string())]).serialize().to_pybytes())
+    file.end({})
     assert calls == [chunk.dictionary, chunk.page]
     found = pq.read_table(io.BytesIO(memory.getvalue())).to_pydict()
     assert found == {"one": ["a", "b", "a"], "other": ["a", "b", "a"]}
