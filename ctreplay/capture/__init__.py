@@ -31,8 +31,6 @@ def open_captures(
     captures: list[CaptureFacts] = []
     files, skipped = find_files(paths, stdin, captures)
     hasher = hashing.Hasher([file.input for file in files], hash_ahead)
-    if hasher.sharing is not None:
-        files[0].input.sharing = hasher.sharing
     for file in files:
         one = file.input
         file.hashed = not hash_ahead

@@ -21,7 +21,6 @@ from .pcapng import PcapngReader
 from .reader import Reader
 from .reorder import PipeReader, sorted_reader
 from .scan import Plan
-from .sharing import SharedStream, Sharing
 from .streams import FileStream, HashedStream, PeekedStream, PipeStream, Stream, UnpackedStream, compression_of
 from .unpacking import UnpackingProcess
 
@@ -95,8 +94,6 @@ class InputFile:
         self.size = size
         self.compression: str | None = None
         self.is_pipe = is_pipe
-        # lends its bytes, as they are read, to whoever hashes them
-        self.sharing: Sharing | None = None
         self._digest: str | None = None
         self._ready = threading.Event()
         self.stopped = False
@@ -142,9 +139,6 @@ class InputFile:
         """
         if self.is_pipe:
             return self._hash.copy().hexdigest()
-        if self.sharing is not None:
-            # the reader may not be through, and wait for us
-            self.sharing.leave()
         self._ready.wait(timeout)
         if self.stopped:
             self.stopped = False
@@ -212,8 +206,6 @@ class CaptureFile:
         if self.pipe is not None:
             return PipeReader(self, self.open_plain(damage, chunk, threaded, hold), damage)
         if self.plan is not None and self.plan.segments:
-            if self.input.sharing is not None:
-                self.input.sharing.leave()
             return sorted_reader(self, damage, chunk, threaded, hold)
         return self.open_plain(damage, chunk, threaded, hold, helped=True)
 
@@ -240,10 +232,7 @@ class CaptureFile:
             raise
 
     def helped_stream(self, threaded: bool) -> Stream | None:
-        """The bytes shared with the process that hashes them, or from one that decompresses; None without either."""
-        sharing = self.input.sharing
-        if sharing is not None and sharing.wanted:
-            return SharedStream(self.input.absolute_path, sharing)
+        """The bytes from a process that decompresses; None without one."""
         if self.apart and threaded:
             with contextlib.suppress(OSError):
                 return UnpackingProcess(self.input.absolute_path, self.input.compression or "")

@@ -3,7 +3,6 @@ from ctreplay.capture.facts cimport CaptureFacts
 
 cdef long long _MAX_FRAME
 cdef long long _MAX_DAMAGE
-cdef Py_ssize_t _SHARED_CHUNK
 
 
 cdef class Reader:
@@ -12,7 +11,6 @@ cdef class Reader:
     cdef public bint opened
     cdef public bint live
     cdef public object stream
-    cdef public object shared
     cdef public object damage
     cdef public long long damage_count
     cdef public object store

@@ -2,7 +2,6 @@
 
 The window is one reused buffer. `fill` moves what is not yet consumed to its front and reads more; a frame
 larger than the buffer grows it, and only as fast as bytes really arrive, so a lying length costs no memory.
-In memory shared with another process the window wanders, so that the bytes behind it stay for a while.
 """
 
 from __future__ import annotations
@@ -10,7 +9,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .errors import Damage
-from .sharing import SharedStream
 
 if TYPE_CHECKING:
     from .facts import CaptureFacts
@@ -19,7 +17,6 @@ if TYPE_CHECKING:
 
 _MAX_FRAME = 268435456
 _MAX_DAMAGE = 1000
-_SHARED_CHUNK = 1 << 18
 
 
 class Reader:
@@ -31,8 +28,7 @@ class Reader:
 
     __slots__ = (
         "base", "buf", "caplen", "damage", "damage_count", "end", "eof", "fact", "file", "frame", "index",
-        "live", "offset", "opened", "pos", "shared", "start", "store", "stream", "ts", "turn", "view",
-        "wirelen",
+        "live", "offset", "opened", "pos", "start", "store", "stream", "ts", "turn", "view", "wirelen",
     )  # fmt: skip
 
     def __init__(self, file: CaptureFile, stream: Stream | None, chunk: int, damage: list[Damage]) -> None:
@@ -43,8 +39,7 @@ class Reader:
         self.stream: Stream | None = stream
         self.damage = damage
         self.damage_count = 0
-        self.shared = stream if isinstance(stream, SharedStream) else None
-        self.store = bytearray(chunk) if self.shared is None else self.shared.sharing.memory
+        self.store = bytearray(chunk)
         self.view = memoryview(self.store)
         self.buf: bytearray | memoryview = self.store
         # counts how often `buf` became another one
@@ -78,10 +73,7 @@ class Reader:
         if self.eof or self.stream is None:
             return False
         view = self.view
-        size = len(view)
-        if self.pos > 0 and (self.shared is None or size - self.end < _SHARED_CHUNK or size - self.pos < need):
-            if self.shared is not None:
-                self.shared.sharing.settle(0, have)
+        if self.pos > 0:
             view[:have] = view[self.pos : self.end]
             self.base += self.pos
             self.pos = 0
@@ -95,11 +87,7 @@ class Reader:
                 self.view = view = memoryview(store)
                 self.buf = store
                 self.turn += 1
-                self.shared = None
-            if self.shared is None:
-                count = self.stream.read_into(view[self.end :])
-            else:
-                count = self.shared.read_at(self.end, min(self.end + _SHARED_CHUNK, size))
+            count = self.stream.read_into(view[self.end :])
             if count == 0:
                 self.eof = True
                 return False

@@ -1,4 +1,4 @@
-"""A window in memory shared with the process that hashes: the same records, and the digest of the whole file."""
+"""The process that hashes beside the reading: the digest of the whole file, whatever is read of it."""
 
 from __future__ import annotations
 
@@ -12,16 +12,15 @@ import time
 import pytest
 from builders import T0, epb, idb, pcap, rows_of, shb
 
-from ctreplay.capture import hashing, open_captures, sharing
+from ctreplay.capture import hashing, open_captures
 from ctreplay.capture.inputs import InputFile
+from ctreplay.capture.merge import CHUNK
 from ctreplay.packet import Packet
 
 
 @pytest.fixture(autouse=True)
-def small_ring(monkeypatch):
+def every_file_is_large(monkeypatch):
     monkeypatch.setattr(hashing, "LARGE", 0)
-    monkeypatch.setattr(sharing, "_LENGTH", 1 << 19)
-    monkeypatch.setattr(sharing, "_PIECE", 1 << 16)
 
 
 @pytest.fixture
@@ -48,17 +47,21 @@ def wide(data):
 def check(path, expected):
     """The records are those of the file, and so is the digest."""
     with open_captures([path]) as source:
-        assert source.hasher.sharing is not None
+        assert source.hasher.process is not None
         assert [(row.ts, row.data) for row in rows_of(source)] == expected
         with open(path, "rb") as file:
             assert source.inputs[0].sha256() == hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def test_the_ring_is_gone_round_many_times(tmp_path, no_thread):
-    found = records(2500, 1500)
-    (tmp_path / "a.pcap").write_bytes(pcap(found))
-    assert (tmp_path / "a.pcap").stat().st_size > 3 * sharing._LENGTH
-    check(tmp_path / "a.pcap", found)
+def test_several_files(tmp_path, no_thread):
+    found = records(300, 1500)
+    paths = [tmp_path / name for name in ("a.pcap", "b.pcap", "c.pcap")]
+    for number, path in enumerate(paths):
+        path.write_bytes(pcap(found[number::3]))
+    with open_captures(paths) as source:
+        assert [(row.ts, row.data) for row in rows_of(source)] == found
+        digests = [one.sha256() for one in source.inputs]
+    assert digests == [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]
 
 
 def test_pcapng(tmp_path, no_thread):
@@ -69,20 +72,20 @@ def test_pcapng(tmp_path, no_thread):
 
 
 @pytest.mark.parametrize("at", [0, 1, 700, 1399])
-def test_a_frame_larger_than_the_ring(tmp_path, no_thread, at):
+def test_a_frame_larger_than_the_window(tmp_path, no_thread, at):
     found = records(1400, 1500)
-    found[at] = (found[at][0], random.Random(1).randbytes(sharing._LENGTH + 4711))
+    found[at] = (found[at][0], random.Random(1).randbytes(2 * CHUNK + 4711))
     (tmp_path / "a.pcap").write_bytes(wide(pcap(found)))
     check(tmp_path / "a.pcap", found)
 
 
 def test_frames_about_as_large_as_what_is_read_at_a_time(tmp_path, no_thread):
-    found = records(60, 1 << 18)
+    found = records(60, CHUNK)
     (tmp_path / "a.pcap").write_bytes(wide(pcap(found)))
     check(tmp_path / "a.pcap", found)
 
 
-def test_a_file_out_of_order_is_hashed_by_the_process_alone(tmp_path, no_thread):
+def test_a_file_out_of_order(tmp_path, no_thread):
     found = records(4000, 1500)
     found[3000], found[3001] = found[3001], found[3000]
     (tmp_path / "a.pcap").write_bytes(pcap(found))
