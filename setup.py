@@ -12,12 +12,13 @@ ROOT = Path(__file__).parent
 PACKAGE = ROOT / "ctreplay"
 
 # Each header is read behind one length check, so its bytes need no bounds check of their own; column buffers are
-# written at a row number that is checked once per row. The pure build indexes with all checks, and the tests compare
-# the two; CTREPLAY_CHECKED=1 compiles with all checks.
+# written at a row number that is checked once per row, and encoded behind one look at their lengths. The pure build
+# indexes with all checks, and the tests compare the two; CTREPLAY_CHECKED=1 compiles with all checks.
 GUARDED = (
     "ctreplay.decode.network", "ctreplay.decode.link", "ctreplay.decode.checksum",
     "ctreplay.quality", "ctreplay.dataset.rows", "ctreplay.dataset.distinct",
-    "ctreplay.capture.pcap",
+    "ctreplay.capture.pcap", "ctreplay.parquet.encoding", "ctreplay.dataset.flowhash", "ctreplay.dataset.addresstext",
+    "ctreplay.dataset.ranking",
 )  # fmt: skip
 
 # declarations of C functions; the .py is their pure form and stays plain Python

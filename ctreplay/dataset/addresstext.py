@@ -32,6 +32,8 @@ class AddressText:
 
     def fill(self, high: Any, low: Any, n: int) -> int:
         """Lengths and canonical texts of `n` addresses in two halves; returns the bytes written."""
+        if n > len(high) or n > len(low) or n * LONGEST > len(self.out):
+            raise IndexError(f"{n} addresses are more than there are, or than there is room for")
         o = 0
         for i in range(n):
             begin = o

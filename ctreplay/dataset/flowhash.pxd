@@ -8,9 +8,7 @@ cdef int _TEXT, _ROOM
 
 @cython.final
 cdef class FlowHash:
-    cdef unsigned char[::1] alphabet
     cdef unsigned char[::1] block
-    cdef unsigned char[::1] digest
     cdef public bint fast
     cdef unsigned short[::1] pair
     cdef unsigned char[::1] out
@@ -23,8 +21,6 @@ cdef class FlowHash:
 
     @cython.locals(b="unsigned char[::1]", one_way=bint, kind=int, other=int, order=int, i=int, at=int)
     cdef int row(
-        self, const unsigned char[::1] src, const unsigned char[::1] dst, int o, int size, int proto, int sport, int dport,
+        self, const unsigned char[::1] src, const unsigned char[::1] dst, int o, int size, int proto, int sport,
+        int dport, int begin,
     ) except -1
-
-    @cython.locals(out="unsigned char[::1]", d="unsigned char[::1]", i=int, x=int)
-    cdef int text(self, int o) except -1

@@ -10,7 +10,6 @@ from ctreplay.dataset import sha1
 _TEXT = 30
 # with its length before it
 _ROOM = 4 + _TEXT
-_ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 
 
 class FlowHash:
@@ -19,12 +18,10 @@ class FlowHash:
     `fast` is whether the processor's own SHA-1 is taken.
     """
 
-    __slots__ = ("alphabet", "block", "digest", "fast", "out", "pair")
+    __slots__ = ("block", "fast", "out", "pair")
 
     def __init__(self, pairs: dict[int, dict[int, int]], out: Any) -> None:
-        self.alphabet = bytearray(_ALPHABET)
         self.block = memoryview(bytearray(64))
-        self.digest = memoryview(bytearray(21))
         self.fast = sha1.extensions()
         # counterpart of an ICMP type: 256 values each for ICMP and ICMPv6, 65535 when there is none
         self.pair = memoryview(bytearray(2 * 512)).cast("H")
@@ -34,15 +31,18 @@ class FlowHash:
 
     def fill(self, src: Any, dst: Any, proto: Any, family: Any, sport: Any, dport: Any, n: int) -> int:
         """IDs of `n` rows into `out`, each with its length before it."""
+        if n * _ROOM > len(self.out) or 16 * n > min(len(src), len(dst)) or n > min(
+            len(proto), len(family), len(sport), len(dport)
+        ):
+            raise IndexError(f"{n} rows are more than there are")
         for i in range(n):
             skip = 0 if family[i] == 6 else 12
-            self.row(src, dst, i * 16 + skip, 16 - skip, proto[i], sport[i], dport[i])
             octets.put32le(self.out, i * _ROOM, _TEXT)
-            self.text(i * _ROOM + 4)
+            self.row(src, dst, i * 16 + skip, 16 - skip, proto[i], sport[i], dport[i], i * _ROOM + 4)
         return 0
 
-    def row(self, src: Any, dst: Any, o: int, size: int, proto: int, sport: int, dport: int) -> int:
-        """SHA-1 of one tuple into `digest`; addresses are `size` bytes at `o`."""
+    def row(self, src: Any, dst: Any, o: int, size: int, proto: int, sport: int, dport: int, begin: int) -> int:
+        """The ID of one tuple at `begin` of `out`; addresses are `size` bytes at `o`."""
         b = self.block
         one_way = False
         if proto == 1 or proto == 58:
@@ -78,21 +78,6 @@ class FlowHash:
             b[at + 2] = dport >> 8
             b[at + 3] = dport & 255
             at += 4
-        return sha1.digest(b, at, self.digest, self.fast)
-
-    def text(self, o: int) -> int:
-        """`1:` and the digest in base64 (28 characters, the last one padding)."""
-        out = self.out
-        d = self.digest
-        out[o] = 49
-        out[o + 1] = 58
-        o += 2
-        for i in range(0, 21, 3):
-            x = d[i] << 16 | d[i + 1] << 8 | d[i + 2]
-            out[o] = self.alphabet[x >> 18]
-            out[o + 1] = self.alphabet[x >> 12 & 63]
-            out[o + 2] = self.alphabet[x >> 6 & 63]
-            out[o + 3] = self.alphabet[x & 63]
-            o += 4
-        out[o - 1] = 61
-        return 0
+        self.out[begin] = 49
+        self.out[begin + 1] = 58
+        return sha1.text(b, at, self.out, begin + 2, self.fast)

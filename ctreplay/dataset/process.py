@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from ctreplay.dataset.tables import ParquetTables
     from ctreplay.parquet.file import Chunk
 
-# one that is filled, one that is written; of packets, by far the most rows, one that is converted meanwhile
-_BATCHES = {"transitions": 2, "connections": 2, "packets": 3, "occupancy": 2}
+# one that is filled, one that is encoded, one that waits: the process starts late, and shares a core with the replay
+_BATCHES = {"transitions": 3, "connections": 3, "packets": 3, "occupancy": 2}
 # the hash of a large capture ends last: what is written meanwhile is not to take its core
 _NICE = 5
 _ANSWER, _FREE, _FAILED = "answer", "free", "failed"

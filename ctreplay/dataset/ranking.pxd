@@ -27,6 +27,11 @@ cdef class Ranking:
         Py_ssize_t i,
     ) except? 77
 
+    cdef int check(
+        self, Py_ssize_t n, const unsigned char[::1] addresses, const unsigned char[::1] proto,
+        const unsigned short[::1] dport,
+    ) except -1
+
     @cython.locals(i=Py_ssize_t)
     cpdef int estimate(
         self, const unsigned char[::1] addresses, const unsigned char[::1] proto, const unsigned short[::1] dport,

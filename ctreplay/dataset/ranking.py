@@ -67,8 +67,15 @@ class Ranking:
                 self.x_tail |= dport[i]
         return self.known.hash(self.x_high, self.x_low, self.x_tail, 0)
 
+    def check(self, n: int, addresses: Any, proto: Any, dport: Any) -> int:
+        """Refuse more rows than there are."""
+        if 16 * n > len(addresses) or n > len(proto) or n > len(dport):
+            raise IndexError(f"{n} rows are more than there are")
+        return 0
+
     def estimate(self, addresses: Any, proto: Any, dport: Any, n: int) -> int:
         """First pass: 16-byte keys, protocol numbers and ports of `n` rows."""
+        self.check(n, addresses, proto, dport)
         for i in range(n):
             self.counters[self.load(addresses, proto, dport, i) & _MASK] += 1
         return 0
@@ -98,6 +105,9 @@ class Ranking:
         """Second pass: `sent` and `answered` are bytes in both directions, `seen_reply` a bit for each row, from bit
         `first` on.
         """
+        self.check(n, addresses, proto, dport)
+        if n > len(sent) or n > len(answered) or first + n > 8 * len(seen_reply):
+            raise IndexError(f"{n} rows are more than there are")
         for i in range(n):
             if self.counters[self.load(addresses, proto, dport, i) & _MASK] < self.threshold:
                 continue

@@ -27,6 +27,9 @@ cdef class Encoder:
     cdef public long long low
     cdef public long long high
 
+    cdef int check(self, Py_ssize_t n, Py_ssize_t rows) except -1
+    cdef int reach(self, Py_ssize_t size) except -1
+
     @cython.locals(values="unsigned long long[::1]", i=Py_ssize_t, k=Py_ssize_t)
     cpdef int take(
         self, Number[::1] column, Py_ssize_t n, const unsigned char[::1] marks, int shift, long long mask
@@ -86,6 +89,8 @@ cdef class Encoder:
     cdef int parts(self, Py_ssize_t first, Py_ssize_t end) except -1
 
 
+cdef int _rows(Py_ssize_t n, Py_ssize_t one, Py_ssize_t other) except -1
+
 @cython.locals(i=Py_ssize_t, count=Py_ssize_t, here=int)
 cpdef Py_ssize_t present(long long[::1] column, Py_ssize_t n, long long absent, unsigned char[::1] marks) except -1
 
@@ -94,7 +99,7 @@ cpdef Py_ssize_t chosen(
     Code[::1] column, Py_ssize_t n, const unsigned char[::1] table, unsigned char[::1] marks
 ) except -1
 
-@cython.locals(i=Py_ssize_t)
+@cython.locals(i=Py_ssize_t, size=Py_ssize_t, code=Py_ssize_t)
 cpdef int occurring(Code[::1] column, Py_ssize_t n, unsigned char[::1] seen) except -1
 
 @cython.locals(i=Py_ssize_t, differing="long long")

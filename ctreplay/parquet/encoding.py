@@ -48,16 +48,30 @@ class Encoder:
         """What was appended."""
         return bytes(self.out[: self.o])
 
+    def check(self, n: int, rows: int) -> int:
+        """Refuse `n` values of a column of `rows`, or more than there is room for."""
+        if n > rows or n + _SPARE > len(self.values):
+            raise IndexError(f"{n} values of {rows} with room for {len(self.values) - _SPARE}")
+        return 0
+
+    def reach(self, size: int) -> int:
+        """Refuse `size` more bytes where the page has no room for them."""
+        if size > len(self.out) - self.o:
+            raise IndexError(f"{size} bytes more than {self.o} with room for {len(self.out)}")
+        return 0
+
     # --- collecting ---
 
     def take(self, column: Any, n: int, marks: Any, shift: int, mask: int) -> int:
         """The marked rows of a column, from bit `shift` on, as far as `mask` goes."""
+        self.check(n, len(column))
         values = self.values
         if len(marks) == 0:
             for i in range(n):
                 values[i] = column[i] >> shift & mask & _U64
             self.count = n
             return 0
+        self.check(n, len(marks))
         k = 0
         for i in range(n):
             values[k] = column[i] >> shift & mask & _U64
@@ -67,6 +81,8 @@ class Encoder:
 
     def look_up(self, column: Any, n: int, table: Any, marks: Any) -> int:
         """What `table` has for each code (8 or 16 bits, unsigned); marks are 1 where that is not negative."""
+        self.check(n, len(column))
+        self.check(n, len(marks))
         values = self.values
         size = len(table)
         k = 0
@@ -81,6 +97,7 @@ class Encoder:
 
     def number(self, first: int, n: int) -> int:
         """Numbers from `first` on."""
+        self.check(n, n)
         for i in range(n):
             self.values[i] = first + i
         self.count = n
@@ -88,10 +105,12 @@ class Encoder:
 
     def expand(self, column: Any, n: int, table: Any, counts: Any) -> int:
         """Several values for each code (8 bits): `counts` of them, the first of `_MANY` that `table` has for it."""
+        self.check(n, len(column))
         values = self.values
         k = 0
         for i in range(n):
             code = column[i]
+            self.check(k, k)
             # all of them, without a branch: what is too much is written over
             for j in range(_MANY):
                 values[k + j] = table[_MANY * code + j]
@@ -116,9 +135,10 @@ class Encoder:
 
     def append(self, data: Any) -> int:
         """Bytes as they are."""
+        size = len(data)
+        self.reach(size)
         out = self.out
         o = self.o
-        size = len(data)
         for i in range(size):
             out[o + i] = data[i]
         self.o = o + size
@@ -126,6 +146,7 @@ class Encoder:
 
     def put(self, byte: int) -> int:
         """One byte."""
+        self.reach(1)
         self.out[self.o] = byte
         self.o += 1
         return 0
@@ -145,6 +166,8 @@ class Encoder:
     def marked_run(self, marks: Any, n: int) -> int:
         """Levels 0 and 1, a bit each, as one bit-packed run."""
         self.varint((n + 7) // 8 << 1 | 1)
+        self.check(n, len(marks))
+        self.reach(n // 8)
         out = self.out
         o = self.o
         for i in range(n // 8):
@@ -179,6 +202,8 @@ class Encoder:
 
     def bits(self, begin: int, end: int, width: int) -> int:
         """`width` bits of each of these values."""
+        # the last number is written whole
+        self.reach((end - begin) * width // 8 + 8)
         values = self.values
         out = self.out
         o = self.o
@@ -199,6 +224,7 @@ class Encoder:
 
     def plain32(self) -> int:
         """Four bytes of each value (PLAIN)."""
+        self.reach(4 * self.count)
         values = self.values
         out = self.out
         o = self.o
@@ -240,6 +266,7 @@ class Encoder:
 
     def parts(self, first: int, end: int) -> int:
         """The widths of the parts of a block, and their bits; the last one is filled up."""
+        self.reach(_PARTS)
         values = self.values
         widths = self.o
         self.o += _PARTS
@@ -264,8 +291,16 @@ class Encoder:
         return 0
 
 
+def _rows(n: int, one: int, other: int) -> int:
+    """Refuse `n` rows of columns that have fewer."""
+    if n > one or n > other:
+        raise IndexError(f"{n} rows of {min(one, other)}")
+    return 0
+
+
 def present(column: Any, n: int, absent: int, marks: Any) -> int:
     """Mark the rows of a 64-bit column that differ from `absent`; returns how many."""
+    _rows(n, len(column), len(marks))
     count = 0
     for i in range(n):
         here = column[i] != absent
@@ -278,6 +313,7 @@ def chosen(column: Any, n: int, table: Any, marks: Any) -> int:
     """Mark the rows of a column of codes (8 or 16 bits, unsigned) that `table` marks, none beyond its end; returns how
     many.
     """
+    _rows(n, len(column), len(marks))
     size = len(table)
     count = 0
     for i in range(n):
@@ -290,6 +326,7 @@ def chosen(column: Any, n: int, table: Any, marks: Any) -> int:
 
 def same(one: Any, other: Any, n: int) -> bool:
     """Whether two 64-bit columns have the same values."""
+    _rows(n, len(one), len(other))
     differing = 0
     for i in range(n):
         differing |= one[i] ^ other[i]
@@ -298,6 +335,8 @@ def same(one: Any, other: Any, n: int) -> bool:
 
 def total(column: Any, n: int, counts: Any) -> int:
     """The sum of what `counts` has for each code (8 bits)."""
+    _rows(n, len(column), n)
+    _rows(256, len(counts), 256)
     count = 0
     for i in range(n):
         count += counts[column[i]]
@@ -306,6 +345,10 @@ def total(column: Any, n: int, counts: Any) -> int:
 
 def occurring(column: Any, n: int, seen: Any) -> int:
     """Set `seen` to 1 at every code (8 or 16 bits, unsigned) that occurs."""
+    _rows(n, len(column), n)
+    size = len(seen)
     for i in range(n):
-        seen[column[i]] = 1
+        code = column[i]
+        if code < size:
+            seen[code] = 1
     return 0

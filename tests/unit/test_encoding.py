@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 
 from ctreplay.dataset import chunks, schema
 from ctreplay.dataset.chunks import Batch, marking
+from ctreplay.parquet import encoding, thrift
 from ctreplay.parquet import file as parquet
-from ctreplay.parquet import thrift
 from ctreplay.parquet.encoding import Encoder
 from ctreplay.parquet.file import Chunk, ParquetFile
 from ctreplay.tracker import codes
@@ -248,3 +248,38 @@ def test_signed_numbers_of_the_metadata(value: int) -> None:
 def test_every_kind_of_column_has_a_type() -> None:
     kinds = {one.type for columns in schema.TABLES.values() for one in columns}
     assert kinds == set(parquet._TYPES)
+
+
+FEW, MARKS = column("B", [1] * 7), bytearray(7)
+BEYOND: dict[str, Callable[[Encoder], Any]] = {
+    "rows of a column": lambda e: e.take(FEW, 8, b"", 0, -1),
+    "marks of a column": lambda e: e.take(column("B", [1] * 8), 8, MARKS, 0, -1),
+    "room for a column": lambda e: e.take(column("B", [1] * 500), 500, b"", 0, -1),
+    "room for numbers": lambda e: e.number(0, 500),
+    "rows of codes": lambda e: e.look_up(FEW, 8, array("i", [0, 0]), bytearray(8)),
+    "marks of codes": lambda e: e.look_up(column("B", [1] * 8), 8, array("i", [0, 0]), MARKS),
+    "rows of lists": lambda e: e.expand(FEW, 8, array("q", [0] * 2048), bytes(256)),
+    "room for lists": lambda e: e.expand(column("B", [1] * 500), 500, array("q", [0] * 2048), b"\1" * 256),
+    "room for bytes": lambda e: e.append(bytes(5000)),
+    "room for a byte": lambda e: [e.put(0) for _ in range(5000)],
+    "room for marks": lambda e: [e.marked_run(bytes(8), 8) for _ in range(5000)],
+    "marks of a run": lambda e: e.marked_run(MARKS, 8),
+    "room for bits": lambda e: [e.number(0, 8) or e.pack(8) for _ in range(5000)],
+    "room for numbers of four bytes": lambda e: [e.number(0, 8) or e.plain32() for _ in range(5000)],
+    "room for differences": lambda e: [e.number(0, 8) or e.deltas(True) for _ in range(5000)],
+    "rows looked for": lambda e: encoding.present(column("q", [1]), 2, 0, bytearray(2)),
+    "marks of rows": lambda e: encoding.chosen(column("B", [1, 1]), 2, bytes(2), bytearray(1)),
+    "rows compared": lambda e: encoding.same(column("q", [1, 1]), column("q", [1]), 2),
+    "rows added up": lambda e: encoding.total(FEW, 8, bytes(256)),
+    "numbers added up": lambda e: encoding.total(FEW, 7, bytes(255)),
+    "rows that occur": lambda e: encoding.occurring(FEW, 8, bytearray(256)),
+}
+
+
+@pytest.mark.parametrize("what", BEYOND)
+def test_nothing_is_read_or_written_beyond(what: str) -> None:
+    """Compiled without a look at every index, each of these would go through memory of others."""
+    e = Encoder()
+    e.begin(64)
+    with pytest.raises(IndexError):
+        BEYOND[what](e)

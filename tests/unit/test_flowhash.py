@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 from array import array
 
@@ -38,8 +39,22 @@ def test_like_one_by_one(fast: bool, rows: list[tuple[int, bytes, bytes, int, in
         assert text[34 * i + 4 : 34 * i + 34].decode() == wanted
 
 
+@pytest.mark.parametrize("short", ["src", "dst", "proto", "family", "sport", "dport", "out"])
+def test_no_more_rows_than_there_are(short: str) -> None:
+    rows = {"src": bytes(32), "dst": bytes(32), "proto": bytes(2), "family": array("b", [4, 4])}
+    rows |= {"sport": array("H", [1, 2]), "dport": array("H", [1, 2])}
+    out = bytearray(68)
+    if short == "out":
+        del out[-1]
+    else:
+        rows[short] = rows[short][:-1]
+    with pytest.raises(IndexError, match="2 rows"):
+        FlowHash({1: ICMP_PAIRS, 58: ICMPV6_PAIRS}, out).fill(*rows.values(), 2)
+
+
 @given(st.binary(max_size=55))
 def test_plain_form(message: bytes) -> None:
-    block, out = memoryview(bytearray(message.ljust(64, b"x"))), memoryview(bytearray(21))
-    sha1.digest(block, len(message), out, sha1.extensions())
-    assert bytes(out[:20]) == hashlib.sha1(message).digest()
+    block, out = memoryview(bytearray(message.ljust(64, b"x"))), memoryview(bytearray(32))
+    sha1.text(block, len(message), out, 3, sha1.extensions())
+    assert bytes(out[3:31]) == base64.b64encode(hashlib.sha1(message).digest())
+    assert not any(out[:3]) and not out[31]
