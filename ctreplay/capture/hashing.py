@@ -1,7 +1,8 @@
 """SHA-256 of the inputs beside the replay: in a process of its own for large files, in a thread for small ones.
 
 A thread would ask for the interpreter lock after every piece, and the replay holds that lock for most of the time. The
-process reads the files by itself: taking over what the replay has read made each of the two wait for the other.
+process maps the files, which spares it the copy; should one shrink meanwhile, the process dies of it (SIGBUS) and the
+thread reads what is there.
 """
 
 from __future__ import annotations
@@ -19,19 +20,21 @@ LARGE = 1 << 26
 
 # argv: files; a line with the digest (or nothing when unreadable) for each; ends early when the parent has gone
 _PROGRAM = """
-import hashlib, os, sys
+import hashlib, mmap, os, sys
 parent = os.getppid()
-view = memoryview(bytearray(1 << 18))
+how = {"prot": mmap.PROT_READ, "flags": mmap.MAP_SHARED | mmap.MAP_POPULATE}
 for path in sys.argv[1:]:
     digest = hashlib.sha256()
     try:
         with open(path, "rb", buffering=0) as file:
-            while count := file.readinto(view):
+            size = os.fstat(file.fileno()).st_size
+            for begin in range(0, size, 1 << 22):
                 if os.getppid() != parent:
                     os._exit(1)
-                digest.update(view[:count])
+                with mmap.mmap(file.fileno(), min(1 << 22, size - begin), offset=begin, **how) as piece:
+                    digest.update(piece)
         line = digest.hexdigest()
-    except OSError:
+    except (OSError, ValueError):
         line = ""
     print(line, flush=True)
 """
