@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 _BATCHES = {"transitions": 3, "connections": 3, "packets": 3, "occupancy": 2}
 # the hash of a large capture ends last: what is written meanwhile is not to take its core
 _NICE = 5
+# who compresses asks for the interpreter lock after every page; Python would have it wait fifty times as long
+_SWITCH_S = 1e-4
 _ANSWER, _FREE, _FAILED = "answer", "free", "failed"
 _PLACE = "place"
 _Job: TypeAlias = "tuple[tuple[str, int], list[Chunk], int]"
@@ -232,6 +234,7 @@ def serve(memory: int) -> NoReturn:
     """The process: works on messages until there are none, and removes what was not renamed by then."""
     gc.disable()
     os.nice(_NICE)
+    sys.setswitchinterval(_SWITCH_S)
     requests = sys.stdin.buffer
     answers = os.fdopen(os.dup(1), "wb")
     # whatever a library prints must not come between the answers
