@@ -1,7 +1,8 @@
 """The process that writes the tables of a large replay, and its end in the replay.
 
 Rows lie in shared memory: each streamed table has a few batches there, which go back and forth between the two. Over
-pipes go pickled messages: (what to do, arguments) one way, (kind, value) the other.
+pipes go pickled messages: (what to do, arguments) one way, (kind, value) the other. Where the replay would have to wait
+for a batch, it encodes and compresses its own meanwhile, into the memory behind the rows.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import gc
 import mmap
 import os
 import pickle
+import select
 import shutil
 import subprocess
 import sys
@@ -18,7 +20,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn, TypeAlias, cast
 
 from ctreplay import reasons
 from ctreplay.child import serving
@@ -26,7 +28,8 @@ from ctreplay.dataset.columns import LAYOUTS, Columns, over, size
 
 if TYPE_CHECKING:
     from ctreplay.dataset.tables import ParquetTables
-    from ctreplay.parquet.file import Chunk
+    from ctreplay.parquet.encoding import Encoder
+    from ctreplay.parquet.file import Chunk, Packed, Packer
 
 # one that is filled, one that is encoded, one that waits: the process starts late, and shares a core with the replay
 _BATCHES = {"transitions": 3, "connections": 3, "packets": 3, "occupancy": 2}
@@ -47,7 +50,7 @@ class WriterProcess:
         try:
             # pages come with the first row that is written to them
             os.ftruncate(memory, _length())
-            self.places = _places(memory)
+            self.places, self.rooms = _places(memory)
             self.free = {table: list(range(_BATCHES[table])) for table in LAYOUTS}
             self.process = subprocess.Popen(
                 serving("ctreplay.dataset.process", memory),
@@ -63,6 +66,8 @@ class WriterProcess:
         finally:
             os.close(memory)
         self.known = len(reasons.TABLE)
+        self.next_id = 1
+        self.tools: tuple[Encoder, Packer] | None = None
         self._send("open", str(folder), metadata)
 
     def _send(self, *message: Any) -> None:
@@ -103,12 +108,37 @@ class WriterProcess:
 
     def write(self, table: str, columns: Columns, n: int) -> None:
         """Hand over a batch."""
-        if table in LAYOUTS:
+        if table not in LAYOUTS:
+            self._send("write", table, columns, n)
+            return
+        place = columns[_PLACE]
+        packed = _lay(self._packed(table, columns, n), self.rooms[place]) if self._behind(table) else None
+        if packed is not None:
+            self._send("packed", place, packed, n)
+        else:
             # reasons named after protocols that this replay met first
             named, self.known = reasons.NAMES[self.known :], len(reasons.NAMES)
-            self._send("batch", columns[_PLACE], columns.get("extra"), n, named)
-        else:
-            self._send("write", table, columns, n)
+            self._send("batch", place, columns.get("extra"), n, named)
+        if table == "transitions":
+            self.next_id += n
+
+    def _behind(self, table: str) -> bool:
+        """Whether the next batch would have to be waited for."""
+        assert self.process.stdout is not None
+        while not self.free[table] and select.select([self.process.stdout], [], [], 0)[0]:
+            self._receive()
+        return not self.free[table]
+
+    def _packed(self, table: str, columns: Columns, n: int) -> list[Chunk]:
+        """A batch, encoded and compressed here."""
+        # most replays never need them
+        from ctreplay.dataset.chunks import ENCODERS, Batch
+        from ctreplay.parquet.encoding import Encoder
+        from ctreplay.parquet.file import Packer
+
+        self.tools = self.tools or (Encoder(), Packer())
+        encoder, packer = self.tools
+        return packer.pack(ENCODERS[table](Batch(encoder, columns, n), self.next_id))
 
     def close(self, metadata: dict[str, str], meanwhile: Callable[[], object] | None = None) -> None:
         """Wait until everything is written."""
@@ -144,21 +174,48 @@ class WriterProcess:
 
 
 def _length() -> int:
-    return sum(_BATCHES[table] * size(table) for table in LAYOUTS)
+    return sum(_BATCHES[table] * 2 * size(table) for table in LAYOUTS)
 
 
-def _places(memory: int) -> dict[tuple[str, int], Columns]:
-    """All batches in the shared memory by table and number."""
+def _places(memory: int) -> tuple[dict[tuple[str, int], Columns], dict[tuple[str, int], memoryview]]:
+    """All batches in the shared memory by table and number, and as much room again for each when it is compressed."""
     view = memoryview(mmap.mmap(memory, _length()))
     at = 0
-    found = {}
+    found, rooms = {}, {}
     for table in LAYOUTS:
         for number in range(_BATCHES[table]):
-            columns = over(table, view[at : at + size(table)])
-            columns[_PLACE] = (table, number)
-            found[table, number] = columns
-            at += size(table)
-    return found
+            place = table, number
+            found[place] = columns = over(table, view[at : at + size(table)])
+            columns[_PLACE] = place
+            rooms[place] = view[at + size(table) : at + 2 * size(table)]
+            at += 2 * size(table)
+    return found, rooms
+
+
+def _lay(chunks: list[Chunk], room: memoryview) -> list[Chunk] | None:
+    """Copy compressed pages to `room`: the chunks with begin and end instead of them, None when they are too long."""
+    laid: dict[int, Packed] = {}
+    at = 0
+    for chunk in chunks:
+        for page in (chunk.dictionary, chunk.page):
+            if page is not None and id(page) not in laid:
+                packed = cast("Packed", page)
+                end = at + len(packed.data)
+                if end > len(room):
+                    return None
+                room[at:end] = packed.data
+                laid[id(page)] = packed._replace(data=(at, end))
+                at = end
+    return [one._replace(dictionary=laid.get(id(one.dictionary)), page=laid[id(one.page)]) for one in chunks]
+
+
+def _found(chunks: list[Chunk], room: memoryview) -> list[Chunk]:
+    """What `_lay` has laid out."""
+
+    def page(laid: Any) -> Any:
+        return laid and laid._replace(data=room[slice(*laid.data)])
+
+    return [one._replace(dictionary=page(one.dictionary), page=page(one.page)) for one in chunks]
 
 
 class _Worker:
@@ -172,7 +229,7 @@ class _Worker:
         self.folder = ""
         self.answers = answers
         self.lock = threading.Lock()
-        self.places = _places(memory)
+        self.places, self.rooms = _places(memory)
         self.compressors: dict[str, tuple[threading.Thread, SimpleQueue[_Job | None]]] = {}
 
     def answer(self, kind: str, value: Any) -> None:
@@ -215,6 +272,10 @@ class _Worker:
             for name in named:
                 reasons.code(name)
             self.compress(place, self.tables.encode(place[0], self.places[place] | {"extra": extra}, n), n)
+        elif what == "packed":
+            place, chunks, n = arguments
+            self.tables.count(place[0], self.places[place], n)
+            self.compress(place, _found(chunks, self.rooms[place]), n)
         elif what == "write":
             self.tables.write(*arguments)
         elif what == "open":

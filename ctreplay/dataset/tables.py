@@ -48,10 +48,14 @@ class ParquetTables:
         if table not in LAYOUTS:
             return objects.encode(self.encoder, table, columns["rows"])
         chunks = ENCODERS[table](Batch(self.encoder, columns, n), self.next_id)
+        self.count(table, columns, n)
+        return chunks
+
+    def count(self, table: str, columns: Columns, n: int) -> None:
+        """What is noted of a batch of a table of column buffers when it is encoded."""
         if table == "transitions":
             self.next_id += n
         self.seen.batch(table, columns, n, self.encoder)
-        return chunks
 
     def put(self, table: str, chunks: list[Chunk], n: int) -> None:
         """The second half: compress and write."""

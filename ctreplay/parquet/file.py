@@ -51,6 +51,13 @@ _TYPES: dict[str, tuple[int, int | None, int | None, bytes | None]] = {
 Column = tuple[str, str, Mapping[str, str]]
 
 
+class Packed(NamedTuple):
+    """A page of `size` bytes, compressed."""
+
+    size: int
+    data: Any
+
+
 class Chunk(NamedTuple):
     """A column of a row group: `size` values, `nulls` of them absent, as a data page of levels and values.
 
@@ -61,11 +68,32 @@ class Chunk(NamedTuple):
     size: int
     nulls: int
     encoding: int
-    page: bytes
-    dictionary: bytes | None = None
+    page: bytes | Packed
+    dictionary: bytes | Packed | None = None
     words: int = 0
     low: bytes | None = None
     high: bytes | None = None
+
+
+class Packer:
+    """Compresses pages."""
+
+    def __init__(self) -> None:
+        self.zstd = zstd.ZstdCompressor(level=_LEVEL)
+
+    def pack(self, chunks: Sequence[Chunk]) -> list[Chunk]:
+        """The chunks with all their pages compressed."""
+        # id of a page → compressed; the chunks keep the pages alive
+        known: dict[int, Packed] = {}
+
+        def packed(page: bytes | Packed | None) -> Any:
+            if page is None or isinstance(page, Packed):
+                return page
+            if id(page) not in known:
+                known[id(page)] = Packed(len(page), self.zstd.compress(page, zstd.ZstdCompressor.FLUSH_FRAME))
+            return known[id(page)]
+
+        return [one._replace(dictionary=packed(one.dictionary), page=packed(one.page)) for one in chunks]
 
 
 class ParquetFile:
@@ -81,19 +109,17 @@ class ParquetFile:
         self.at = len(_MAGIC)
         self.rows = 0
         self.groups: list[bytes] = []
-        self.zstd = zstd.ZstdCompressor(level=_LEVEL)
+        self.packer = Packer()
         names = [name for name, _, _ in columns]
         self.sorting = [struct((1, I32, names.index(name)), (2, BOOL, False), (3, BOOL, False)) for name in sorted_by]
 
     def write(self, chunks: Sequence[Chunk], rows: int) -> None:
         """A row group: a chunk for each column."""
         begin = self.at
-        # id of a page → compressed; the chunks keep the pages alive
-        known: dict[int, bytes] = {}
         plain = 0
         described = []
-        for column, chunk in zip(self.columns, chunks, strict=True):
-            size, about = self._chunk(column, chunk, known)
+        for column, chunk in zip(self.columns, self.packer.pack(chunks), strict=True):
+            size, about = self._chunk(column, chunk)
             plain += size
             described.append(struct((2, I64, 0), (3, STRUCT, about)))
         self.groups.append(
@@ -108,7 +134,7 @@ class ParquetFile:
         )
         self.rows += rows
 
-    def _chunk(self, column: Column, chunk: Chunk, known: dict[int, bytes]) -> tuple[int, bytes]:
+    def _chunk(self, column: Column, chunk: Chunk) -> tuple[int, bytes]:
         """Write a chunk; returns its size before compression, and its metadata."""
         begin = self.at
         plain = 0
@@ -118,10 +144,10 @@ class ParquetFile:
             encodings.append(PLAIN)
             at = self.at
             header = struct((1, I32, chunk.words), (2, I32, PLAIN))
-            plain += self._page(_DICTIONARY_PAGE, (7, STRUCT, header), chunk.dictionary, known)
+            plain += self._page(_DICTIONARY_PAGE, (7, STRUCT, header), chunk.dictionary)
         data_at = self.at
         header = struct((1, I32, chunk.size), (2, I32, chunk.encoding), (3, I32, RLE), (4, I32, RLE))
-        plain += self._page(_DATA_PAGE, (5, STRUCT, header), chunk.page, known)
+        plain += self._page(_DATA_PAGE, (5, STRUCT, header), chunk.page)
         name, kind, _ = column
         path = [name, "list", "element"] if kind == "list" else [name]
         about = struct(
@@ -138,16 +164,15 @@ class ParquetFile:
         )
         return plain, about
 
-    def _page(self, kind: int, about: Field, page: bytes, known: dict[int, bytes]) -> int:
-        """Write a page; returns its size before compression, with the header."""
-        data = known.get(id(page))
-        if data is None:
-            data = known[id(page)] = self.zstd.compress(page, zstd.ZstdCompressor.FLUSH_FRAME)
-        header = struct((1, I32, kind), (2, I32, len(page)), (3, I32, len(data)), about)
+    def _page(self, kind: int, about: Field, page: bytes | Packed) -> int:
+        """Write a compressed page; returns its size before compression, with the header."""
+        assert isinstance(page, Packed)
+        size, data = page
+        header = struct((1, I32, kind), (2, I32, size), (3, I32, len(data)), about)
         self.file.write(header)
         self.file.write(data)
         self.at += len(header) + len(data)
-        return len(header) + len(page)
+        return len(header) + size
 
     def end(self, metadata: dict[str, str]) -> None:
         """Write the footer."""

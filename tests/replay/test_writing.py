@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import subprocess
@@ -46,6 +47,9 @@ def several_batches(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return pcap.write(tmp_path_factory.mktemp("batches") / "several.pcap", many)
 
 
+lay = process._lay
+
+
 def by_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(replaying, "LARGE", 0)
 
@@ -76,6 +80,31 @@ def test_rows_do_not_depend_on_who_writes(
     same(tmp_path / "1", tmp_path / "2")
 
 
+@pytest.mark.parametrize("behind", ["always", "by turns", "without room"])
+def test_batches_that_the_replay_encodes(
+    several_batches: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, behind: str
+) -> None:
+    """As it does rather than wait for the process; where they have no room they go there as they are."""
+    by_thread = replay_to([several_batches], tmp_path / "thread", sysctls={}, packets="all", jobs=2, triaged=True)
+    by_process(monkeypatch)
+    turns = itertools.cycle([True, False, False] if behind == "by turns" else [True])
+    monkeypatch.setattr(process.WriterProcess, "_behind", lambda self, table: next(turns))
+    sent = []
+    send = process.WriterProcess._send
+
+    def note(self: process.WriterProcess, *message: Any) -> None:
+        sent.append(message[0])
+        send(self, *message)
+
+    monkeypatch.setattr(process.WriterProcess, "_send", note)
+    if behind == "without room":
+        monkeypatch.setattr(process, "_lay", lambda chunks, room: lay(chunks, room[:1000]))
+    run = replay_to([several_batches], tmp_path / "process", sysctls={}, packets="all", jobs=2, triaged=True)
+    same(tmp_path / "thread", tmp_path / "process")
+    assert run["triage"]["talkers"] == by_thread["triage"]["talkers"]
+    assert ("packed" in sent) == (behind != "without room") and ("batch" in sent) == (behind != "always")
+
+
 def test_rows_that_are_no_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Expectations, helpers and masters go to the process as objects."""
     options: dict[str, Any] = {"sysctls": {}, "packets": "all", "helpers": ["ftp"]}
@@ -87,7 +116,8 @@ def test_rows_that_are_no_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert any(row["master_conn_id"] for row in rows) and any(row["helper"] == "ftp" for row in rows)
 
 
-def test_reasons_with_names_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("behind", [False, True])
+def test_reasons_with_names_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, behind: bool) -> None:
     """A protocol that nobody foresaw has its name in the dataset, whoever writes it."""
     frames = [(n, bytes(12) + (0x0900 + n % 7).to_bytes(2, "big") + bytes(50)) for n in range(1, 50)]
     capture = pcap.write(tmp_path / "odd.pcap", frames)
@@ -95,6 +125,7 @@ def test_reasons_with_names_of_their_own(tmp_path: Path, monkeypatch: pytest.Mon
     spoilt[20] = 1  # LINKTYPE_ETHERNET
     capture.write_bytes(spoilt)
     by_process(monkeypatch)
+    monkeypatch.setattr(process.WriterProcess, "_behind", lambda self, table: behind)
     for jobs in (2, 1):
         replay_to([capture], tmp_path / str(jobs), sysctls={}, packets="all", jobs=jobs)
     same(tmp_path / "1", tmp_path / "2")

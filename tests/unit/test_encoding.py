@@ -223,8 +223,8 @@ def test_a_page_that_two_columns_share_is_compressed_once() -> None:
             calls.append(page)
             return compress(page, mode)
 
-    compress = file.zstd.compress
-    file.zstd = Counting()
+    compress = file.packer.zstd.compress
+    file.packer.zstd = Counting()
     file.write([chunk, chunk], 3)
     file.end({})
     assert calls == [chunk.dictionary, chunk.page]
