@@ -106,6 +106,7 @@ class Encoder:
     def expand(self, column: Any, n: int, table: Any, counts: Any) -> int:
         """Several values for each code (8 bits): `counts` of them, the first of `_MANY` that `table` has for it."""
         self.check(n, len(column))
+        _rows(256, len(table) // _MANY, len(counts))
         values = self.values
         k = 0
         for i in range(n):

@@ -259,6 +259,8 @@ BEYOND: dict[str, Callable[[Encoder], Any]] = {
     "rows of codes": lambda e: e.look_up(FEW, 8, array("i", [0, 0]), bytearray(8)),
     "marks of codes": lambda e: e.look_up(column("B", [1] * 8), 8, array("i", [0, 0]), MARKS),
     "rows of lists": lambda e: e.expand(FEW, 8, array("q", [0] * 2048), bytes(256)),
+    "values of lists": lambda e: e.expand(FEW, 7, array("q", [0] * 2047), bytes(256)),
+    "counts of lists": lambda e: e.expand(FEW, 7, array("q", [0] * 2048), bytes(255)),
     "room for lists": lambda e: e.expand(column("B", [1] * 500), 500, array("q", [0] * 2048), b"\1" * 256),
     "room for bytes": lambda e: e.append(bytes(5000)),
     "room for a byte": lambda e: [e.put(0) for _ in range(5000)],
