@@ -14,6 +14,7 @@ from rich.text import Text
 from ctreplay import reasons
 from ctreplay.cli.common import printable
 from ctreplay.report.duration import duration
+from ctreplay.report.share import share
 
 _LABEL = "bold"
 _QUIET = "dim"
@@ -103,9 +104,9 @@ def _entries(entries: dict[str, Any]) -> Text:
     text.append("ended by    ", style=_QUIET)
     text.append(_counts(entries["by_end_reason"]))
     if entries["unreplied"]:
-        share = 100 * entries["unreplied"] / entries["total"]
         text.append("\nno reply    ", style=_QUIET)
-        text.append(f"{entries['unreplied']:,} ({share:.0f} %)", style=_WARN if share > 50 else "")
+        unreplied, total = entries["unreplied"], entries["total"]
+        text.append(f"{unreplied:,} ({share(unreplied, total)})", style=_WARN if 2 * unreplied > total else "")
     return text
 
 

@@ -10,6 +10,7 @@ from ctreplay import reasons
 from ctreplay.dataset.schema import TABLES
 from ctreplay.dataset.seen import Pressure, Seen
 from ctreplay.report.duration import duration
+from ctreplay.report.share import share
 from ctreplay.report.talkers import talkers
 from ctreplay.sql import read_run
 
@@ -153,13 +154,11 @@ def _trust(captures: list[dict[str, Any]], stats: list[dict[str, Any]], run: dic
             f"{entries['midstream']:,} of {tcp:,} TCP flows began before the capture: picked up liberally",
         )
     if c["wrong"] and c["checked"] and c["wrong"] / c["checked"] > _OFFLOAD_SHARE:
-        share = 100 * c["wrong"] / c["checked"]
-        share = 100 * c["offloaded"] / c["wrong"]
-        offload = f", {share:.0f} % of them left to the network card" if c["offloaded"] else ""
-        say("checksums", f"{share:.0f} % of the sampled checksums are wrong{offload}")
+        offload = f", {share(c['offloaded'], c['wrong'])} of them left to the network card" if c["offloaded"] else ""
+        say("checksums", f"{share(c['wrong'], c['checked'])} of the sampled checksums are wrong{offload}")
     if c["truncated"]:
-        share = 100 * c["truncated"] / packets
-        say("snap length", f"{c['truncated']:,} frames ({share:.0f} %) were cut: lengths are from IP headers")
+        cut = share(c["truncated"], packets)
+        say("snap length", f"{c['truncated']:,} frames ({cut}) were cut: lengths are from IP headers")
     if c["reordered"]:
         say(
             "clock",

@@ -16,7 +16,7 @@ import ctreplay
 from ctreplay.dataset import seen
 from ctreplay.replaying import replay_to
 from ctreplay.report.screen import render
-from ctreplay.report.triage import triage
+from ctreplay.report.triage import _trust, triage
 from ctreplay.tracker import sysctl
 
 SAMPLES = Path(__file__).resolve().parents[2] / "sample_pcaps"
@@ -71,6 +71,56 @@ def test_facts(found: dict[str, tuple[Path, dict[str, Any]]], capture: Path) -> 
         name = step["command"].split()[-1]
         if " query " in step["command"]:
             assert (SAMPLES.parent / "queries" / f"{name}.sql").is_file()
+
+
+TRUSTED = {
+    "packets": 2000, "truncated": 0, "kernel_drops": 0, "reordered": 0, "checksums_checked": 100, "checksums_wrong": 0,
+    "checksums_offloaded": 0, "duplicates": 0, "undecodable": 0, "max_backstep_ns": 0, "undecodable_by_reason": "{}",
+    "linktype_name": "EN10MB",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("taints", "what", "text"),
+    [
+        ({"checksums_wrong": 10}, "checksums", "10 % of the sampled checksums are wrong"),
+        (
+            {"checksums_wrong": 10, "checksums_offloaded": 4},
+            "checksums",
+            "10 % of the sampled checksums are wrong, 40 % of them left to the network card",
+        ),
+        (
+            {"checksums_checked": 9599, "checksums_wrong": 910, "checksums_offloaded": 909},
+            "checksums",
+            "9 % of the sampled checksums are wrong, over 99 % of them left to the network card",
+        ),
+        ({"truncated": 12}, "snap length", "12 frames (under 1 %) were cut: lengths are from IP headers"),
+        ({"truncated": 2000}, "snap length", "2,000 frames (100 %) were cut: lengths are from IP headers"),
+        (
+            {"kernel_drops": 1234},
+            "kernel drops",
+            "1,234 packets were lost while capturing: expect INVALID that never happened",
+        ),
+        ({"duplicates": 21}, "duplicates", "21 packets appear twice (several interfaces in one capture?)"),
+        (
+            {"reordered": 3, "max_backstep_ns": 2_000_000_000},
+            "clock",
+            "3 frames older than the one before, by up to 2 s: replayed sorted by time",
+        ),
+        (
+            {"undecodable": 5, "undecodable_by_reason": '{"arp": 2, "llc": 3}'},
+            "not IP",
+            "5 frames are no readable IP: llc 3, arp 2",
+        ),
+    ],
+)
+def test_what_taints_a_capture(taints: dict[str, Any], what: str, text: str) -> None:
+    run = {
+        "damage": [], "late_packets": 0, "skipped": [], "entries": {"tcp": 0, "tcp_one_sided": 0, "midstream": 0},
+    }  # fmt: skip
+    half = {name: value // 2 if isinstance(value, int) else value for name, value in TRUSTED.items()}
+    assert _trust([half, half], [], run) == []
+    assert _trust([TRUSTED | taints], [], run) == [{"what": what, "text": text}]
 
 
 @pytest.mark.parametrize("width", [80, 120])
