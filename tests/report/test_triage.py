@@ -15,6 +15,7 @@ from rich.console import Console
 import ctreplay
 from ctreplay.dataset import seen
 from ctreplay.replaying import replay_to
+from ctreplay.report.duration import duration
 from ctreplay.report.screen import render
 from ctreplay.report.triage import _trust, triage
 from ctreplay.tracker import sysctl
@@ -71,6 +72,18 @@ def test_facts(found: dict[str, tuple[Path, dict[str, Any]]], capture: Path) -> 
         name = step["command"].split()[-1]
         if " query " in step["command"]:
             assert (SAMPLES.parent / "queries" / f"{name}.sql").is_file()
+
+
+@pytest.mark.parametrize(
+    ("ns", "text"),
+    [
+        (0, "0 ns"), (999, "999 ns"), (1000, "1 µs"), (999_499, "999 µs"), (999_999, "1,000 µs"), (10**9, "1 s"),
+        (119 * 10**9, "119 s"), (120 * 10**9, "2 min"), (7200 * 10**9, "2 h"), (172800 * 10**9, "2 days"),
+        (999 * 86400 * 10**9, "999 days"), (20311 * 86400 * 10**9, "20,311 days"),
+    ],
+)  # fmt: skip
+def test_duration(ns: int, text: str) -> None:
+    assert duration(ns) == text
 
 
 TRUSTED = {
