@@ -139,6 +139,18 @@ def report(results: dict[str, Any]) -> str:
     return "\n".join([*parts, *commands.values(), "```", ""])
 
 
+def told(arguments: list[str]) -> list[str]:
+    """The arguments that matter to others: where files lie on this machine does not."""
+    found = []
+    words = iter(arguments)
+    for word in words:
+        if word in ("--work", "--nfstream", "-o", "--output"):
+            next(words, None)
+        else:
+            found.append(word)
+    return found
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("workloads", nargs="*", metavar="WORKLOAD", help="default: all of workloads.py")
@@ -174,7 +186,7 @@ def main() -> int:
     tools = [tool for tool in everyone if tool.name in versions]
     options.output.mkdir(parents=True, exist_ok=True)
     results: dict[str, Any] = {
-        "command": shlex.join(["python", "benchmarks/run.py", *sys.argv[1:]]),
+        "command": shlex.join(["python", "benchmarks/run.py", *told(sys.argv[1:])]),
         "machine": measure.machine(),
         "versions": versions,
         "scale": options.scale,

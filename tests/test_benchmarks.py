@@ -46,6 +46,7 @@ def test_run(tmp_path: Path) -> None:
     assert "ctreplay" in (tmp_path / "out/results.md").read_text()
     chart = (tmp_path / "out/chart.svg").read_text()
     assert chart.startswith("<svg") and "mix" in chart and "benchmarks/run.py" in chart
+    assert str(tmp_path) not in chart
 
 
 def test_workloads_are_seeded(tmp_path: Path) -> None:
