@@ -139,20 +139,18 @@ def report(results: dict[str, Any]) -> str:
     return "\n".join([*parts, *commands.values(), "```", ""])
 
 
-def told(arguments: list[str]) -> list[str]:
-    """The arguments that matter to others: where files lie on this machine does not."""
-    found = []
-    words = iter(arguments)
-    for word in words:
-        if word in ("--work", "--nfstream", "-o", "--output"):
-            next(words, None)
-        else:
-            found.append(word)
-    return found
-
-
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    # what does not matter to others
+    places = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    places.add_argument("--nfstream", type=Path, default=BUILD / "nfstream/bin/python", help="Python that has NFStream")
+    places.add_argument("--work", type=Path, help="folder for the captures (default build/workloads)")
+    places.add_argument("-o", "--output", type=Path, default=BUILD / "benchmarks", help="folder for the results")
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        parents=[places],
+        allow_abbrev=False,
+    )
     parser.add_argument("workloads", nargs="*", metavar="WORKLOAD", help="default: all of workloads.py")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--scale", type=float, help="share of the full size (default 1)")
@@ -160,9 +158,6 @@ def main() -> int:
     parser.add_argument("--tools", help="only these, comma separated (ctreplay always runs)")
     parser.add_argument("--long", type=float, default=20, help="a run of more seconds is not repeated (default 20)")
     parser.add_argument("--limit", type=float, default=900, help="a run of more seconds is stopped (default 900)")
-    parser.add_argument("--nfstream", type=Path, default=BUILD / "nfstream/bin/python", help="Python that has NFStream")
-    parser.add_argument("--work", type=Path, help="folder for the captures (default build/workloads)")
-    parser.add_argument("-o", "--output", type=Path, default=BUILD / "benchmarks", help="folder for the results")
     options = parser.parse_intermixed_args()
     if options.quick:
         options.rounds = min(options.rounds, 3)
@@ -186,7 +181,7 @@ def main() -> int:
     tools = [tool for tool in everyone if tool.name in versions]
     options.output.mkdir(parents=True, exist_ok=True)
     results: dict[str, Any] = {
-        "command": shlex.join(["python", "benchmarks/run.py", *told(sys.argv[1:])]),
+        "command": shlex.join(["python", "benchmarks/run.py", *places.parse_known_args()[1]]),
         "machine": measure.machine(),
         "versions": versions,
         "scale": options.scale,

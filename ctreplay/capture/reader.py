@@ -28,7 +28,7 @@ class Reader:
 
     __slots__ = (
         "base", "buf", "caplen", "damage", "damage_count", "end", "eof", "fact", "file", "frame", "index",
-        "live", "offset", "opened", "pos", "start", "store", "stream", "ts", "turn", "view", "wirelen",
+        "live", "offset", "opened", "pos", "start", "stream", "ts", "turn", "view", "wirelen",
     )  # fmt: skip
 
     def __init__(self, file: CaptureFile, stream: Stream | None, chunk: int, damage: list[Damage]) -> None:
@@ -39,9 +39,9 @@ class Reader:
         self.stream: Stream | None = stream
         self.damage = damage
         self.damage_count = 0
-        self.store = bytearray(chunk)
-        self.view = memoryview(self.store)
-        self.buf: bytearray | memoryview = self.store
+        store = bytearray(chunk)
+        self.view = memoryview(store)
+        self.buf: bytearray | memoryview = store
         # counts how often `buf` became another one
         self.turn = 0
         self.pos = 0
@@ -83,7 +83,6 @@ class Reader:
             if self.end == size:
                 store = bytearray(min(size * 2, max(need, size + size // 8)))
                 store[: self.end] = view[: self.end]
-                self.store = store
                 self.view = view = memoryview(store)
                 self.buf = store
                 self.turn += 1

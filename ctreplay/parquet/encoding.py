@@ -50,9 +50,7 @@ class Encoder:
 
     def check(self, n: int, rows: int) -> int:
         """Refuse `n` values of a column of `rows`, or more than there is room for."""
-        if n > rows or n + _SPARE > len(self.values):
-            raise IndexError(f"{n} values of {rows} with room for {len(self.values) - _SPARE}")
-        return 0
+        return _rows(n, rows, len(self.values) - _SPARE)
 
     def reach(self, size: int) -> int:
         """Refuse `size` more bytes where the page has no room for them."""
@@ -293,7 +291,7 @@ class Encoder:
 
 
 def _rows(n: int, one: int, other: int) -> int:
-    """Refuse `n` rows of columns that have fewer."""
+    """Refuse `n` rows of columns, or with room, for fewer."""
     if n > one or n > other:
         raise IndexError(f"{n} rows of {min(one, other)}")
     return 0
@@ -350,6 +348,7 @@ def occurring(column: Any, n: int, seen: Any) -> int:
     size = len(seen)
     for i in range(n):
         code = column[i]
-        if code < size:
-            seen[code] = 1
+        if code >= size:
+            raise IndexError(f"code {code} of {size}")
+        seen[code] = 1
     return 0

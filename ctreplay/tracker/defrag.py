@@ -93,7 +93,7 @@ class Defrag:
     def add4(self, p: Packet, now: int) -> int:
         """One IPv4 fragment."""
         rid = self.sources.get(p.src_lo, 0) + 1
-        if len(self.sources) > _SOURCES_KEPT:
+        if rid == 1 and len(self.sources) > _SOURCES_KEPT:
             self.sources.clear()
         self.sources[p.src_lo] = rid
         queue = self.queue_for(p, now, self.s.frag4_timeout, rid)

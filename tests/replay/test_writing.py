@@ -47,9 +47,6 @@ def several_batches(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return pcap.write(tmp_path_factory.mktemp("batches") / "several.pcap", many)
 
 
-lay = process._lay
-
-
 def by_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(replaying, "LARGE", 0)
 
@@ -90,7 +87,7 @@ def test_batches_that_the_replay_encodes(
     turns = itertools.cycle([True, False, False] if behind == "by turns" else [True])
     monkeypatch.setattr(process.WriterProcess, "_behind", lambda self, table: next(turns))
     sent = []
-    send = process.WriterProcess._send
+    send, lay = process.WriterProcess._send, process._lay
 
     def note(self: process.WriterProcess, *message: Any) -> None:
         sent.append(message[0])

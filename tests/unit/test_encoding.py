@@ -275,6 +275,7 @@ BEYOND: dict[str, Callable[[Encoder], Any]] = {
     "rows added up": lambda e: encoding.total(FEW, 8, bytes(256)),
     "numbers added up": lambda e: encoding.total(FEW, 7, bytes(255)),
     "rows that occur": lambda e: encoding.occurring(FEW, 8, bytearray(256)),
+    "codes that occur": lambda e: encoding.occurring(FEW, 7, bytearray(1)),
 }
 
 
