@@ -15,8 +15,11 @@ def without_numpy() -> None:
 
 
 def serving(module: str, argument: object) -> list[str]:
-    """The command line of a process that calls `serve(argument)` of `module`: Python with as little as it takes."""
+    """The command line of a process that calls `serve(argument)` of `module`: Python with as little as it takes.
+
+    It never looks for garbage: nothing that is imported is ever any.
+    """
     path = [str(Path(ctreplay.__file__).parent.parent), *map(str, sys.path)]
-    start = "from ctreplay.child import without_numpy; without_numpy()"
-    code = f"import sys; sys.path[:] = {path!r}; {start}; from {module} import serve; serve({argument!r})"
+    start = f"import gc, sys; gc.disable(); sys.path[:] = {path!r}; from ctreplay.child import without_numpy"
+    code = f"{start}; without_numpy(); from {module} import serve; serve({argument!r})"
     return [sys.executable, "-S", "-c", code]

@@ -8,7 +8,6 @@ for a batch, it encodes and compresses its own meanwhile, into the memory behind
 from __future__ import annotations
 
 import contextlib
-import gc
 import mmap
 import os
 import pickle
@@ -293,7 +292,6 @@ class _Worker:
 
 def serve(memory: int) -> NoReturn:
     """The process: works on messages until there are none, and removes what was not renamed by then."""
-    gc.disable()
     os.nice(_NICE)
     sys.setswitchinterval(_SWITCH_S)
     requests = sys.stdin.buffer

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-
 
 def extensions() -> bool:
     """Whether the processor has instructions for it."""
@@ -16,5 +13,9 @@ def text(block: memoryview, size: int, out: memoryview, at: int, fast: bool) -> 
 
     Compiled, the rest of the block is overwritten; `fast` takes the processor's instructions.
     """
+    # the compiled form needs neither, and hashlib brings all of OpenSSL
+    import base64
+    import hashlib
+
     out[at : at + 28] = base64.b64encode(hashlib.sha1(block[:size], usedforsecurity=False).digest())
     return 0
