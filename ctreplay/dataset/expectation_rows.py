@@ -11,12 +11,12 @@ from ctreplay.tracker.codes import PROTOCOLS
 
 _BATCH = 16384
 _SECOND = 1_000_000_000
+_FLAGS = {0: None, PERMANENT: "PERMANENT", INACTIVE: "INACTIVE", PERMANENT | INACTIVE: "PERMANENT,INACTIVE"}
 
 
 def flags_text(flags: int) -> str | None:
     """PERMANENT,INACTIVE as conntrack prints them; None without any."""
-    names = [name for bit, name in ((PERMANENT, "PERMANENT"), (INACTIVE, "INACTIVE")) if flags & bit]
-    return ",".join(names) or None
+    return _FLAGS[flags & (PERMANENT | INACTIVE)]
 
 
 class ExpectationRows:

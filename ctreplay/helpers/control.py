@@ -17,6 +17,7 @@ _TCP = 6
 _UDP_HEADER = 8
 _ESTABLISHED = 2
 _TEXT = 160
+_ESCAPES = {c: f"\\x{c:02x}" for c in range(256) if not 32 <= c < 127 or c == 92}
 
 
 class Helper(NamedTuple):
@@ -125,4 +126,4 @@ class Control:
 def printable(data: bytes) -> str:
     """The first line of a payload, with everything that is not printable ASCII as an escape."""
     line = data[:_TEXT].lstrip(b"\r\n").split(b"\n", 1)[0].rstrip(b"\r")
-    return "".join(chr(c) if 32 <= c < 127 and c != 92 else f"\\x{c:02x}" for c in line)
+    return line.decode("latin-1").translate(_ESCAPES)

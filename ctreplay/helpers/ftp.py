@@ -5,9 +5,7 @@ Only a packet whose first byte follows a newline that was seen is parsed, and on
 
 from __future__ import annotations
 
-import socket
-from dataclasses import dataclass, field
-
+from ctreplay.helpers.addresses import ipv6
 from ctreplay.helpers.control import Control
 
 _U16 = 0xFFFF
@@ -15,15 +13,16 @@ _U32 = 0xFFFFFFFF
 _HALF = 0x80000000
 _TCP = 6
 _MAPPED = 0xFFFF << 32
-_LONGEST_V6 = 64
 _PARTIAL = "partial"
 
 
-@dataclass
 class Lines:
     """Per direction, up to two sequence numbers that follow a newline."""
 
-    after_newline: tuple[list[int], list[int]] = field(default_factory=lambda: ([], []))
+    __slots__ = ("after_newline",)
+
+    def __init__(self) -> None:
+        self.after_newline: tuple[list[int], list[int]] = ([], [])
 
     def known(self, reply: bool, seq: int) -> bool:
         """Whether `seq` begins a line."""
@@ -104,13 +103,11 @@ def extended(data: bytes, start: int, family: int) -> Endpoint | None:
         n, end = got
         host = (n[0] << 24 | n[1] << 16 | n[2] << 8 | n[3]) & _U32
     else:
-        end = data.find(d, at, at + _LONGEST_V6)
-        if end <= at:
+        end = data.find(d, at)
+        got6 = ipv6(data, at, end) if end >= 0 else None
+        if got6 is None or got6[1] != end:
             return None
-        try:
-            host = int.from_bytes(socket.inet_pton(socket.AF_INET6, data[at:end].decode("ascii")), "big")
-        except (OSError, UnicodeDecodeError):
-            return None
+        host = got6[0]
     port = port_until(data, end + 1, d)
     return None if port is None else (host, port)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
 
 from ctreplay.helpers import siptext
 from ctreplay.helpers.control import Control, printable
@@ -16,21 +16,26 @@ _EXPECTED = 0x1
 _MASTER_TIMEOUT = 3600
 _SHORTEST = len(b"SIP/2.0 200")
 _SIGNALLING = 0
+# a registration's timeout is counted in jiffies, in 32 bits: 250 a second where Debian and the recorded kernel run
+_HZ = 250
 _MEDIA = ((b"audio ", 1), (b"video ", 2), (b"image ", 3))
 _MOST_MEDIA = 3
 _FIRST_PORT = 1024
 _LAST_PORT = 65535
-_REQUESTS = ("INVITE", "UPDATE", "ACK", "PRACK", "BYE", "REGISTER")
-_RESPONSES = ("INVITE", "UPDATE", "PRACK", "REGISTER")
+# of other methods nothing is read
+_REQUEST = re.compile(rb"(INVITE|UPDATE|ACK|PRACK|BYE|REGISTER) [" + siptext.LETTERS + rb"]", re.IGNORECASE)
+_ANSWERED = re.compile(rb"INVITE|UPDATE|PRACK|REGISTER", re.IGNORECASE)
 _END_OF_HEADERS = b"\r\n\r\n"
 
 
-@dataclass
 class Dialog:
     """Sequence numbers of the last INVITE and REGISTER."""
 
-    invite: int = 0
-    register: int = 0
+    __slots__ = ("invite", "register")
+
+    def __init__(self) -> None:
+        self.invite = 0
+        self.register = 0
 
 
 def packet(c: Control) -> bool:
@@ -50,9 +55,9 @@ def packet(c: Control) -> bool:
         found = siptext.header(data, 0, "content-length", c.entry.family)
         if not isinstance(found, Found):
             return True
-        body, end = siptext.number(data, found.at)
-        head = data.find(_END_OF_HEADERS, end)
-        if head < 0:
+        body = siptext.number(data, found.at)
+        head = data.find(_END_OF_HEADERS, found.end)
+        if body is None or head < 0:
             return True
         length = head + 4 + body
         if length > len(data):
@@ -64,60 +69,47 @@ def packet(c: Control) -> bool:
 
 def message(c: Control, data: bytes) -> bool:
     """One request or response."""
-    response = data[:8].upper() == b"SIP/2.0 "
-    code = 0
-    if response:
+    code: int | None = 0
+    requested = None
+    if data[:8].upper() == b"SIP/2.0 ":
         if len(data) < _SHORTEST:
             return True
-        code, _ = siptext.number(data, 8)
+        code = siptext.number(data, 8)
         if not code:
             return False
-        methods: tuple[str, ...] = _RESPONSES
     else:
-        method = request_method(data)
-        if method is None:
+        requested = _REQUEST.match(data)
+        if requested is None:
             return True
-        methods = (method,)
     found = siptext.header(data, 0, "cseq", c.entry.family)
     if not isinstance(found, Found):
         return False
-    cseq, _ = siptext.number(data, found.at)
-    if not cseq and data[found.at] != 48:
-        # too large: it wrapped to 0
+    cseq = siptext.number(data, found.at)
+    if cseq is None:
         return False
-    if response:
-        after = data[found.end + 1 : found.end + 9].upper()
-        method = next((m for m in methods if after.startswith(m.encode())), None)
-        return method is None or answer(c, data, method, code, cseq)
-    return request(c, data, methods[0], cseq)
+    if requested is not None:
+        return request(c, data, requested[1].upper(), cseq)
+    answered = _ANSWERED.match(data, found.end + 1)
+    return answered is None or answer(c, data, answered[0].upper(), code or 0, cseq)
 
 
-def request_method(data: bytes) -> str | None:
-    """The request's method, if it matters here: a blank and a letter must follow."""
-    for name in _REQUESTS:
-        n = len(name)
-        if len(data) >= n + 2 and data[:n].upper() == name.encode():
-            return name if data[n] == 32 and 65 <= data[n + 1] & 0xDF <= 90 and data[n + 1] < 128 else None
-    return None
-
-
-def request(c: Control, data: bytes, method: str, cseq: int) -> bool:
+def request(c: Control, data: bytes, method: bytes, cseq: int) -> bool:
     """A request."""
-    if method == "REGISTER":
+    if method == b"REGISTER":
         return register(c, data, cseq)
-    if method in ("INVITE", "BYE"):
+    if method in (b"INVITE", b"BYE"):
         forget_media(c)
-    if method == "BYE":
+    if method == b"BYE":
         return True
     accepted = session(c, data)
-    if accepted and method == "INVITE":
+    if accepted and method == b"INVITE":
         c.ext.info.invite = cseq
     return accepted
 
 
-def answer(c: Control, data: bytes, method: str, code: int, cseq: int) -> bool:
+def answer(c: Control, data: bytes, method: bytes, code: int, cseq: int) -> bool:
     """A response to `method`."""
-    if method == "REGISTER":
+    if method == b"REGISTER":
         return registered(c, data, code, cseq)
     if 100 <= code <= 299:
         return session(c, data)
@@ -146,15 +138,15 @@ def forget_registration(c: Control) -> None:
 def session(c: Control, data: bytes) -> bool:
     """The SDP of a message: an expectation pair for each of the first media streams."""
     family = c.entry.family
-    version = siptext.sdp(data, 0, "version", family)
-    if not isinstance(version, Found):
+    version = siptext.version(data)
+    if version is None:
         return True
-    common = siptext.sdp_address(data, version.at, family)
-    at = version.at
+    common = siptext.connection(data, version, family)
+    at = version
     done = 0
     while done < _MOST_MEDIA:
-        media = siptext.sdp(data, at, "media", family)
-        if not isinstance(media, Found):
+        media = siptext.media(data, at)
+        if media is None:
             return True
         text = data[media.at : media.end]
         kind = next(((word, kind) for word, kind in _MEDIA if text.startswith(word)), None)
@@ -162,12 +154,12 @@ def session(c: Control, data: bytes) -> bool:
             at = media.end
             continue
         at = media.at + len(kind[0])
-        port, _ = siptext.number(data, at)
-        if port == 0:
+        port = siptext.number(data, at)
+        if not port:
             continue
         if not _FIRST_PORT <= port <= _LAST_PORT:
             return False
-        own = siptext.sdp_address(data, at, family)
+        own = siptext.connection(data, at, family)
         address = common if own is None else own
         if address is None:
             return False
@@ -215,14 +207,13 @@ def expiry(data: bytes, at: int, default: int) -> int | None:
     value = siptext.parameter(data, at, b"expires=")
     if value is None:
         return default
-    seconds, end = siptext.number(data, value, any_base=True)
-    return None if end == value else seconds
+    return siptext.number(data, value)
 
 
 def header_expiry(data: bytes, family: int) -> int:
     """Seconds of the Expires header, 0 without."""
     found = siptext.header(data, 0, "expires", family)
-    return siptext.number(data, found.at)[0] if isinstance(found, Found) else 0
+    return siptext.number(data, found.at) or 0 if isinstance(found, Found) else 0
 
 
 def register(c: Control, data: bytes, cseq: int) -> bool:
@@ -288,6 +279,6 @@ def activate(c: Control, address: int, proto: int, port: int, seconds: int) -> b
     table = c.helpers.table
     for exp in reversed(table.of(c.entry)):
         if exp.kind == _SIGNALLING and exp.dst == address and exp.proto == proto and exp.dport == port:
-            table.refresh(exp, c.now, c.packet.number, seconds)
+            table.refresh(exp, c.now, c.packet.number, seconds * _HZ % (1 << 32) // _HZ)
             return True
     return False

@@ -1,32 +1,28 @@
 """Reading SIP headers (RFC 3261) and SDP lines (RFC 4566) the way the kernel's helper does.
 
-Every function takes the whole message and positions in it, and looks at each byte a bounded number of times. Searches
-answer a `Found`, None (not there) or MALFORMED.
+Every function takes the whole message and positions in it, and looks at each byte a bounded number of times. Header
+searches answer a `Found`, None (not there) or a `Malformed`.
 """
 
 from __future__ import annotations
 
 import re
-import socket
-from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
+
+from ctreplay.helpers.addresses import ipv4, ipv6
 
 _NEWLINE = re.compile(rb"[\r\n]")
 _DIGITS = re.compile(rb"[0-9]*")
-_LETTERS = re.compile(rb"[A-Za-z]*")
-_HEX_RUN = re.compile(rb"[0-9A-Fa-f:.]*")
 _U32 = 0xFFFFFFFF
-_U64 = 0xFFFFFFFFFFFFFFFF
-_MAPPED = 0xFFFF << 32
+_MOST_DIGITS = 11
+_MOST_PORT_DIGITS = 5
 _BLANK = b" \t"
-_LONGEST_V6 = 64
 SIP_PORT = 5060
 _FIRST_PORT = 1024
 _LAST_PORT = 65535
 
 
-@dataclass(frozen=True)
-class Found:
+class Found(NamedTuple):
     """Position and length of what a header holds."""
 
     at: int
@@ -41,55 +37,54 @@ class Found:
 class Malformed:
     """The header is there but does not hold what it should; `at` is where its value begins."""
 
+    __slots__ = ("at",)
+
     def __init__(self, at: int) -> None:
         self.at = at
 
 
-# name: (long form, compact form, what to skip to, kind of value)
-HEADERS: dict[str, tuple[bytes, bytes, bytes, str]] = {
-    "cseq": (b"cseq", b"", b"", "digits"),
-    "contact": (b"contact", b"m", b"sip:", "uri"),
-    "expires": (b"expires", b"", b"", "digits"),
-    "content-length": (b"content-length", b"l", b"", "digits"),
+def _lines(names: bytes) -> re.Pattern[bytes]:
+    return re.compile(rb"[\r\n](" + names + rb")", re.IGNORECASE)
+
+
+# for the kernel those of Latin-1 are letters too
+LETTERS = rb"A-Za-z\xc0-\xd6\xd8-\xf6\xf8-\xff"
+
+# name: (how its lines begin: long form or compact form, what to skip to, kind of value)
+HEADERS: dict[str, tuple[re.Pattern[bytes], bytes, str]] = {
+    "cseq": (_lines(rb"cseq"), b"", "digits"),
+    "contact": (_lines(rb"contact|m(?=[^" + LETTERS + rb"])"), b"sip:", "uri"),
+    "expires": (_lines(rb"expires"), b"", "digits"),
+    "content-length": (_lines(rb"content-length|l(?=[^" + LETTERS + rb"])"), b"", "digits"),
 }
+_TARGETS = {needle: re.compile(rb"[\r\n]|" + re.escape(needle), re.IGNORECASE) for needle in (
+    b",", b"sip:", b"transport=", b"expires=",
+)}  # fmt: skip
 
 
-def number(data: bytes, at: int, *, any_base: bool = False) -> tuple[int, int]:
-    """An unsigned number of 32 bits (wrapping) and where it ends; `any_base` takes 0x and a leading 0 as C does."""
-    base, digits = 10, b"0123456789"
-    if any_base and data[at : at + 1] == b"0":
-        if data[at + 1 : at + 2].lower() == b"x" and data[at + 2 : at + 3].lower() in _members(b"0123456789abcdef"):
-            base, digits = 16, b"0123456789abcdefABCDEF"
-            at += 2
-        else:
-            base, digits = 8, b"01234567"
-    value = 0
-    while at < len(data) and data[at] in digits:
-        value = (value * base + int(chr(data[at]), 16)) & _U64
-        at += 1
-    return value & _U32, at
+def number(data: bytes, at: int) -> int | None:
+    """A decimal number of 32 bits; None when there is none, when it is larger or has more than eleven digits."""
+    found = _DIGITS.match(data, at)
+    assert found is not None
+    if not 0 < len(found[0]) <= _MOST_DIGITS:
+        return None
+    value = int(found[0])
+    return value if value <= _U32 else None
 
 
-def _members(characters: bytes) -> list[bytes]:
-    return [bytes([c]) for c in characters]
-
-
-def line_starts(data: bytes, at: int) -> Iterator[int]:
-    """Positions after a line's end; the first line is not among them."""
-    n = len(data)
-    while True:
-        found = _NEWLINE.search(data, at)
-        if found is None:
-            return
-        start = found.end()
-        if start >= n:
-            return
-        if data[start - 1] == 13 and data[start] == 10:
-            start += 1
-            if start >= n:
-                return
-        yield start
-        at = start + 1
+def line(data: bytes, at: int, names: re.Pattern[bytes]) -> re.Match[bytes] | None:
+    """The next line behind `at` that begins with one of `names`; the message's first line is none."""
+    for found in names.finditer(data, at):
+        end, name = found.start(), found.start(1)
+        while end > at and data[end - 1] in b"\r\n":
+            end -= 1
+        while end < name:
+            end += 2 if data[end : end + 2] == b"\r\n" else 1
+            if end == name:
+                return found
+            # what a line begins with is not looked at as its end
+            end += 1
+    return None
 
 
 def continued(data: bytes, at: int, limit: int) -> int | None:
@@ -124,56 +119,19 @@ def skip_blank(data: bytes, at: int) -> int | None:
 def seek(data: bytes, at: int, limit: int, needle: bytes) -> int | None:
     """Where `needle` (lower case) stands in the rest of this header."""
     limit -= len(needle)
-    n = len(needle)
+    target = _TARGETS[needle]
     while at < limit:
-        c = data[at]
-        if c == 13 or c == 10:
-            following = continued(data, at, limit)
-            if following is None:
-                return None
-            # the first character of the continuation is passed over
-            at = following + 1
-            continue
-        if data[at : at + n].lower() == needle:
-            return at
-        at += 1
+        found = target.search(data, at, limit + len(needle) - 1)
+        if found is None or found.start() >= limit:
+            return None
+        if data[found.start()] not in b"\r\n":
+            return found.start()
+        following = continued(data, found.start(), limit)
+        if following is None:
+            return None
+        # the first character of the continuation is passed over
+        at = following + 1
     return None
-
-
-def ipv4(data: bytes, at: int, limit: int) -> tuple[int, int] | None:
-    """A dotted address as key, and where it ends: at the end, a colon, or what is neither digit nor hex letter."""
-    parts: list[int] = []
-    value = -1
-    while True:
-        c = data[at] if at < limit else 0
-        if 48 <= c <= 57:
-            value = max(value, 0) * 10 + c - 48
-            if value > 255 or len(parts) >= 4:
-                return None
-        else:
-            if chr(c) in "abcdefABCDEF" and c:
-                return None
-            if value < 0:
-                return None
-            parts.append(value)
-            value = -1
-            if c != 46:
-                if len(parts) != 4:
-                    return None
-                return _MAPPED | int.from_bytes(bytes(parts), "big"), at
-            if len(parts) >= 4:
-                return None
-        at += 1
-
-
-def ipv6(data: bytes, at: int, limit: int) -> tuple[int, int] | None:
-    """A colon-separated address as key, and where it ends."""
-    found = _HEX_RUN.match(data, at, min(limit, at + _LONGEST_V6))
-    assert found is not None
-    try:
-        return int.from_bytes(socket.inet_pton(socket.AF_INET6, found[0].decode("ascii")), "big"), found.end()
-    except OSError:
-        return None
 
 
 def host(data: bytes, at: int, limit: int, family: int) -> tuple[int, int] | None:
@@ -188,61 +146,61 @@ def host(data: bytes, at: int, limit: int, family: int) -> tuple[int, int] | Non
     return got[0], got[1] + 1
 
 
-def uri(data: bytes, at: int, limit: int, family: int) -> Found | None:
-    """address[:port] of a URI, behind `user@`; the port must be 1024 to 65535."""
-    line_end = _NEWLINE.search(data, at, limit)
-    sign = data.find(b"@", at, line_end.start() if line_end else limit)
-    start = sign + 1 if sign >= 0 else at
-    got = host(data, start, limit, family)
-    if got is None:
+def endpoint(data: bytes, at: int, family: int) -> tuple[int, int, int] | None:
+    """address[:port] of a URI: both, and where they end. The port is 1024 to 65535; more must follow."""
+    limit = len(data)
+    got = host(data, at, limit, family)
+    if got is None or got[1] >= limit:
         return None
-    end = got[1]
-    if data[end : end + 1] == b":":
-        port, end = number(data, end + 1)
-        if not _FIRST_PORT <= port <= _LAST_PORT:
-            return None
-    return Found(start, end - start)
+    key, end = got
+    if data[end] != 58:
+        return key, SIP_PORT, end
+    found = _DIGITS.match(data, end + 1)
+    assert found is not None
+    if not 0 < len(found[0]) <= _MOST_PORT_DIGITS or not _FIRST_PORT <= int(found[0]) <= _LAST_PORT:
+        return None
+    return None if found.end() >= limit else (key, int(found[0]), found.end())
+
+
+def uri(data: bytes, at: int, family: int) -> Found | None:
+    """The endpoint of a URI, behind `user@`."""
+    line_end = _NEWLINE.search(data, at)
+    sign = data.find(b"@", at, line_end.start() if line_end else len(data))
+    start = sign + 1 if sign >= 0 else at
+    got = endpoint(data, start, family)
+    return None if got is None else Found(start, got[2] - start)
 
 
 def _value(data: bytes, at: int, kind: str, family: int) -> Found | None:
     if kind == "digits":
         found = _DIGITS.match(data, at)
         return Found(at, len(found[0])) if found and found[0] else None
-    return uri(data, at, len(data), family)
+    return uri(data, at, family)
 
 
 def header(data: bytes, at: int, name: str, family: int) -> Found | Malformed | None:
     """The next header of this name whose line starts behind `at`."""
-    long, compact, skip, kind = HEADERS[name]
-    for start in line_starts(data, at):
-        if data[start] in _BLANK:
-            continue
-        if data[start : start + len(long)].lower() == long:
-            after = start + len(long)
-        elif compact and data[start : start + 1].lower() == compact and start + 1 < len(data):
-            after = start + 1
-            if 65 <= data[after] & 0xDF <= 90:
-                continue
-        else:
-            continue
-        colon = skip_blank(data, after)
-        if colon is None or data[colon] != 58 or colon + 1 >= len(data):
-            return None
-        value = skip_blank(data, colon + 1)
-        if value is None:
-            return None
-        if skip:
-            found_at = seek(data, value, len(data), skip)
-            if found_at is None:
-                return Malformed(value)
-            value = found_at + len(skip)
-        return _value(data, value, kind, family) or Malformed(value)
-    return None
+    names, skip, kind = HEADERS[name]
+    found = line(data, at, names)
+    if found is None:
+        return None
+    colon = skip_blank(data, found.end())
+    if colon is None or data[colon] != 58 or colon + 1 >= len(data):
+        return None
+    value = skip_blank(data, colon + 1)
+    if value is None:
+        return None
+    if skip:
+        found_at = seek(data, value, len(data), skip)
+        if found_at is None:
+            return Malformed(value)
+        value = found_at + len(skip)
+    return _value(data, value, kind, family) or Malformed(value)
 
 
 def next_value(data: bytes, at: int, name: str, family: int) -> Found | Malformed | None:
     """The next comma-separated value of the header that `at` is in."""
-    skip, kind = HEADERS[name][2:]
+    _, skip, kind = HEADERS[name]
     comma = seek(data, at, len(data), b",")
     if comma is None:
         return None
@@ -253,25 +211,23 @@ def next_value(data: bytes, at: int, name: str, family: int) -> Found | Malforme
     return _value(data, value, kind, family) or Malformed(value)
 
 
-@dataclass
 class Contacts:
     """Walks over the contacts of a message; `at` and `inside` say how far it came."""
 
-    at: int = 0
-    inside: bool = False
+    __slots__ = ("at", "inside")
+
+    def __init__(self) -> None:
+        self.at = 0
+        self.inside = False
 
 
 def contact(data: bytes, walk: Contacts, family: int) -> tuple[Found, int, int] | None:
     """The next contact: its place, address and port."""
     found = next_contact(data, walk, family)
-    got = None if found is None else host(data, found.at, found.end, family)
+    got = None if found is None else endpoint(data, found.at, family)
     if found is None or got is None:
         return None
-    key, end = got
-    port = SIP_PORT
-    if data[end : end + 1] == b":":
-        port, end = number(data, end + 1)
-    walk.at = end
+    key, port, walk.at = got
     return found, key, port
 
 
@@ -304,42 +260,34 @@ def parameter(data: bytes, at: int, name: bytes) -> int | None:
     return None if start is None else start + len(name)
 
 
-SDP = {"version": b"v=", "connection": b"c=", "media": b"m="}
+_VERSION = _lines(rb"v=")
+_MEDIA = _lines(rb"m=")
+_CONNECTION = _lines(rb"[cm]=")
+_STREAM = re.compile(rb"[" + LETTERS + rb"]* [0-9]*")
 
 
-def sdp(data: bytes, at: int, name: str, family: int, until: str | None = None) -> Found | Malformed | None:
-    """The next SDP line of this type behind `at`, before the next one of type `until`."""
-    n = len(data)
-    for start in line_starts(data, at):
-        kind = data[start : start + 2].lower()
-        if until is not None and kind == SDP[until]:
-            return None
-        if kind != SDP[name]:
-            continue
-        value = start + 2
-        if name == "version":
-            length = len(_DIGITS.match(data, value)[0])  # type: ignore[index]
-        elif name == "media":
-            word = len(_LETTERS.match(data, value)[0])  # type: ignore[index]
-            if data[value + word : value + word + 1] != b" ":
-                return Malformed(value)
-            length = word + 1 + len(_DIGITS.match(data, value + word + 1)[0])  # type: ignore[index]
-        else:
-            line_end = _NEWLINE.search(data, value)
-            found_at = data.find(b"IN IP4 " if family == 4 else b"IN IP6 ", value, line_end.start() if line_end else n)
-            if found_at < 0:
-                return Malformed(value)
-            value = found_at + 7
-            got = ipv4(data, value, len(data)) if family == 4 else ipv6(data, value, len(data))
-            length = 0 if got is None else got[1] - value
-        return Found(value, length) if length else Malformed(value)
-    return None
+def version(data: bytes) -> int | None:
+    """Where the number of the first v= line stands: the description begins there."""
+    found = line(data, 0, _VERSION)
+    return found.end() if found is not None and data[found.end() : found.end() + 1].isdigit() else None
 
 
-def sdp_address(data: bytes, at: int, family: int) -> int | None:
-    """Address of the next c= line before the next m= line."""
-    found = sdp(data, at, "connection", family, until="media")
-    if not isinstance(found, Found):
+def media(data: bytes, at: int) -> Found | None:
+    """Kind and port of the next m= line behind `at`."""
+    found = line(data, at, _MEDIA)
+    stream = None if found is None else _STREAM.match(data, found.end())
+    return None if stream is None else Found(stream.start(), stream.end() - stream.start())
+
+
+def connection(data: bytes, at: int, family: int) -> int | None:
+    """The address of the next c= line behind `at` that comes before the next m= line."""
+    found = line(data, at, _CONNECTION)
+    if found is None or found[1] in (b"m=", b"M="):
         return None
-    got = ipv4(data, found.at, found.end) if family == 4 else ipv6(data, found.at, found.end)
+    line_end = _NEWLINE.search(data, found.end())
+    limit = line_end.start() if line_end else len(data)
+    found_at = data.find(b"IN IP4 " if family == 4 else b"IN IP6 ", found.end(), limit)
+    if found_at < 0:
+        return None
+    got = ipv4(data, found_at + 7, len(data)) if family == 4 else ipv6(data, found_at + 7, len(data))
     return None if got is None else got[0]

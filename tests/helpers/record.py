@@ -1,7 +1,8 @@
-"""Records golden answers: short mutated control sessions and what the kernel made of them; needs root.
+"""Records golden answers: short mutated control sessions, the texts of `edges`, and what the kernel made of them; needs
+root.
 
 usage: python -m tests.helpers.record ORACLE.py
-Writes golden/KIND.pcap.gz and golden/KIND.jsonl.gz; `test_golden` replays them anywhere.
+Writes golden/KIND.pcap.gz, golden/KIND.jsonl.gz and golden/edges_KIND.jsonl.gz; `test_golden` replays them anywhere.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from tests.helpers import dialogues
+from tests.helpers import dialogues, edges
 from tests.traffic import pcap
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -34,19 +35,32 @@ def trimmed(row: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
+def answers(oracle: str, helper: str, capture: Path) -> bytes:
+    """What the kernel made of a capture."""
+    truth = capture.with_suffix(".jsonl")
+    subprocess.run([sys.executable, oracle, str(capture), "-o", str(truth), "--helper", helper], check=True)
+    rows = [json.loads(line) for line in truth.read_text().splitlines()]
+    packets = [trimmed(row) for row in rows if row["type"] == "packet"]
+    return "".join(json.dumps(row, separators=(",", ":")) + "\n" for row in packets).encode()
+
+
+def keep(name: str, data: bytes) -> None:
+    """Write a golden file."""
+    (GOLDEN / name).write_bytes(gzip.compress(data, 9, mtime=0))
+
+
 def main() -> None:
     oracle = sys.argv[1]
     GOLDEN.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
+        capture = Path(folder) / "capture.pcap"
         for kind in sorted(dialogues.SCRIPTS):
-            capture = pcap.write(Path(folder) / f"{kind}.pcap", dialogues.generate(SEED, [kind], TALKS))
-            truth = Path(folder) / f"{kind}.jsonl"
-            subprocess.run([sys.executable, oracle, str(capture), "-o", str(truth), "--helper", kind], check=True)
-            rows = [json.loads(line) for line in truth.read_text().splitlines()]
-            packets = [trimmed(row) for row in rows if row["type"] == "packet"]
-            text = "".join(json.dumps(row, separators=(",", ":")) + "\n" for row in packets)
-            for name, data in ((f"{kind}.pcap.gz", capture.read_bytes()), (f"{kind}.jsonl.gz", text.encode())):
-                (GOLDEN / name).write_bytes(gzip.compress(data, 9, mtime=0))
+            pcap.write(capture, dialogues.generate(SEED, [kind], TALKS))
+            keep(f"{kind}.pcap.gz", capture.read_bytes())
+            keep(f"{kind}.jsonl.gz", answers(oracle, kind, capture))
+        for kind in sorted(edges.TEXTS):
+            pcap.write(capture, edges.generate(kind))
+            keep(f"edges_{kind}.jsonl.gz", answers(oracle, kind.partition("_")[0], capture))
 
 
 if __name__ == "__main__":

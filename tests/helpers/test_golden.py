@@ -1,4 +1,6 @@
-"""Mutated control sessions whose every answer the kernel (6.18) gave: recorded by `tests.helpers.record`."""
+"""Mutated control sessions, and texts at their edges, whose every answer the kernel (6.18) gave: recorded by
+`tests.helpers.record`.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +9,12 @@ from pathlib import Path
 import pytest
 
 import ctreplay
+from tests.helpers import edges
 from tests.helpers.kernel_compare import compare
+from tests.traffic import pcap
 
 GOLDEN = Path(__file__).parent / "golden"
-KINDS = sorted(path.name.removesuffix(".jsonl.gz") for path in GOLDEN.glob("*.jsonl.gz"))
+KINDS = sorted(path.name.removesuffix(".pcap.gz") for path in GOLDEN.glob("*.pcap.gz"))
 
 
 def test_every_helper_is_there() -> None:
@@ -25,3 +29,13 @@ def test_as_the_kernel(kind: str, tmp_path: Path) -> None:
     assert summary["differences"] == {}, shown
     assert summary["expectation_events"] > 5
     assert run["helper_hints"] == []
+
+
+@pytest.mark.parametrize("kind", sorted(edges.TEXTS))
+def test_edges_as_the_kernel(kind: str, tmp_path: Path) -> None:
+    dataset = tmp_path / "out.ctreplay"
+    capture = pcap.write(tmp_path / "edges.pcap", edges.generate(kind))
+    ctreplay.replay(capture, dataset, helpers=[kind.partition("_")[0]], packets="all")
+    summary, shown = compare(str(GOLDEN / f"edges_{kind}.jsonl.gz"), str(dataset))
+    assert summary["differences"] == {}, shown
+    assert summary["expectation_events"] > 5

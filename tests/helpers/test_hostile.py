@@ -12,7 +12,7 @@ from ctreplay.capture import open_captures
 from ctreplay.dataset.expectation_rows import ExpectationRows
 from ctreplay.dataset.rows import RowSink
 from ctreplay.engine import Engine
-from ctreplay.helpers import amanda, ftp, h323, irc, per, registry, siptext
+from ctreplay.helpers import addresses, amanda, ftp, h323, irc, per, registry, siptext
 from ctreplay.helpers.h225_types import RAS_MESSAGE, USER_INFORMATION
 from ctreplay.helpers.runner import Helpers
 from ctreplay.tracker import sysctl
@@ -60,11 +60,14 @@ def sip(data: bytes) -> object:
     walk = siptext.Contacts()
     while siptext.contact(data, walk, 4) is not None:
         pass
-    return siptext.sdp(data, 0, "media", 4), siptext.parameter(data, 0, b"expires=")
+    described = siptext.version(data), siptext.media(data, 0), siptext.connection(data, 0, 4)
+    return described, siptext.parameter(data, 0, b"expires=")
 
 
 PARSERS: dict[str, Callable[[bytes], object]] = {
     "ftp": lambda data: (ftp.command(data, False, 4), ftp.command(data, True, 4), ftp.command(data, False, 6)),
+    "eprt": lambda data: ftp.command(b"EPRT |2|" + data, False, 6),
+    "addresses": lambda data: (addresses.ipv4(data, 0, len(data)), addresses.ipv6(data, 0, len(data))),
     "irc": irc.offers,
     "amanda": amanda.ports,
     "sip": sip,
@@ -76,7 +79,7 @@ PATTERNS = (
     b"PORT 1,", b"EPRT |2|::", b"227 1,", b"229 (", b"PRIVMSG x :\x01DCC SEND ", b" :\x01DCC CHAT ", b"CONNECT DATA ",
     b"\r\nContact: <sip:a@1.2.3.4>,", b"\r\nm: sip:1.2.3.4:80\r\n ", b"\r\nm=audio 0\r\nc=IN IP4 ", b"\r\n \r\n ",
     b"<sip:@1.1.1.1>;expires=1,\r\n ", b"\n", b"\r", b" ", b"\x00", b"\xff", b"\x04\x00", b"\xa1",
-    b"\xbf\xff", b",", b"@",
+    b"\xbf\xff", b",", b"@", b"0", b":", b"0:", b"0.",
 )  # fmt: skip
 
 
