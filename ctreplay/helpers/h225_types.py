@@ -77,7 +77,8 @@ _ENDPOINT = Sequence(
         may("terminal", _PLAIN),
         must("mc", Bool()),
         must("undefined", Bool()),
-    )
+    ),
+    known=2,
 )
 _SERVICES = Sequence((*flags(7), must("q954", Sequence(flags(2)))))
 _CALL_TYPE = Choice(nothing("point_to_point", "one_to_n", "n_to_one", "n_to_n"))
@@ -104,16 +105,19 @@ _SETUP = Sequence(
         must("call_type", _CALL_TYPE),
     ),
     more=((6, "fast_start", _FAST_START),),
+    known=9,
+    last=8,
 )
-_ANSWER = Sequence(
-    (must("protocol", OID), must("endpoint", _ENDPOINT), may("h245", ADDRESS)), more=((4, "fast_start", _FAST_START),)
-)
+_ANSWER = (must("protocol", OID), must("endpoint", _ENDPOINT), may("h245", ADDRESS))
+_PROCEEDING = Sequence(_ANSWER, more=((4, "fast_start", _FAST_START),), known=9)
+_ALERTING = Sequence(_ANSWER, more=((4, "fast_start", _FAST_START),), known=14)
 _CONNECT = Sequence(
     (must("protocol", OID), may("h245", ADDRESS), must("endpoint", _ENDPOINT), must("conference", _ID)),
     more=((4, "fast_start", _FAST_START),),
+    known=15,
 )
-_INFORMATION = Sequence((must("protocol", OID),))
-_RELEASE_COMPLETE = Sequence((must("protocol", OID), may("reason", _RELEASE)))
+_INFORMATION = Sequence((must("protocol", OID),), known=6)
+_RELEASE_COMPLETE = Sequence((must("protocol", OID), may("reason", _RELEASE)), known=9)
 _FACILITY_BODY = Sequence(
     (
         must("protocol", OID),
@@ -123,6 +127,7 @@ _FACILITY_BODY = Sequence(
         must("reason", _FACILITY),
     ),
     more=((6, "h245", ADDRESS), (7, "fast_start", _FAST_START)),
+    known=16,
 )
 _UNREADABLE = Choice((("tokens", None),), False)
 _PROGRESS = Sequence(
@@ -135,7 +140,8 @@ _PROGRESS = Sequence(
         may("tokens", _UNREADABLE),
         may("crypto_tokens", _UNREADABLE),
         may("fast_start", _FAST_START),
-    )
+    ),
+    known=6,
 )
 USER_INFORMATION = Sequence(
     (
@@ -148,9 +154,9 @@ USER_INFORMATION = Sequence(
                         Choice(
                             (
                                 ("setup", _SETUP),
-                                ("proceeding", _ANSWER),
+                                ("proceeding", _PROCEEDING),
                                 ("connect", _CONNECT),
-                                ("alerting", _ANSWER),
+                                ("alerting", _ALERTING),
                                 ("information", _INFORMATION),
                                 ("release", _RELEASE_COMPLETE),
                                 ("facility", _FACILITY_BODY),
@@ -161,10 +167,13 @@ USER_INFORMATION = Sequence(
                     may("non_standard", _NON_STANDARD),
                 ),
                 more=((2, "control", _CONTROL),),
+                known=3,
+                last=2,
             ),
         ),
         may("user_data", Sequence((must("protocol", _BYTE), must("information", Octets(1, 131))))),
-    )
+    ),
+    needed=1,
 )
 
 _GATEKEEPER_CONFIRM = Sequence(
@@ -191,7 +200,8 @@ _REGISTRATION_REQUEST = Sequence(
         must("vendor", _VENDOR),
     ),
     more=((1, "lifetime", _LIFETIME),),
-    last=True,
+    known=2,
+    last=1,
 )
 _REGISTRATION_CONFIRM = Sequence(
     (
@@ -204,7 +214,8 @@ _REGISTRATION_CONFIRM = Sequence(
         must("endpoint", _NAME),
     ),
     more=((1, "lifetime", _LIFETIME),),
-    last=True,
+    known=2,
+    last=1,
 )
 _UNREGISTRATION_REQUEST = Sequence(
     (

@@ -65,10 +65,11 @@ _VIDEO = Choice(
                     must("trade_off", Bool()),
                     must("bit_rate", Int(1, 19200)),
                     must("still", Bool()),
-                )
+                ),
+                known=1,
             ),
         ),
-        ("h262", Sequence((*flags(11), *_RATES))),
+        ("h262", Sequence((*flags(11), *_RATES), known=1)),
         (
             "h263",
             Sequence(
@@ -82,10 +83,11 @@ _VIDEO = Choice(
                     *flags(5),
                     may("hrd_b", Int(0, 524287)),
                     may("bpp_max_kb", _WORD),
-                )
+                ),
+                known=8,
             ),
         ),
-        ("is11172", Sequence((*flags(1), *_RATES))),
+        ("is11172", Sequence((*flags(1), *_RATES), known=1)),
     )
 )
 _AUDIO = Choice(
@@ -158,7 +160,8 @@ _H2250 = Sequence(
         may("destination", Sequence((must("mcu", Int(0, 192)), must("terminal", Int(0, 192))))),
         may("payload_type", Int(96, 127)),
         may("packetization", Choice(nothing("h261a"))),
-    )
+    ),
+    needed=6,
 )
 _H2250_ACK = Sequence(
     (
@@ -167,12 +170,49 @@ _H2250_ACK = Sequence(
         may("media", ADDRESS),
         may("control", ADDRESS),
         may("payload_type", Int(96, 127)),
+    ),
+    known=2,
+)
+_H222 = Sequence(
+    (
+        must("resource", _WORD),
+        must("sub_channel", Int(0, 8191)),
+        may("pcr_pid", Int(0, 8191)),
+        may("program", Octets()),
+        may("stream", Octets()),
     )
 )
-# the multiplexes of other networks do not occur in H.323
-_FORWARD_MULTIPLEX = Choice((("h222", None), ("h223", None), ("v76", None)), more=((0, "h2250", _H2250),))
-_REVERSE_MULTIPLEX = Choice((("h223", None), ("v76", None)), more=((0, "h2250", _H2250),))
-_ACK_MULTIPLEX = Choice((("h222", None),), more=((0, "h2250", _H2250),))
+_H223 = Sequence(
+    (
+        must(
+            "adaptation",
+            Choice(
+                (
+                    ("non_standard", NON_STANDARD),
+                    *nothing("al1_framed", "al1_not_framed", "al2_without_numbers", "al2_with_numbers"),
+                    ("al3", Sequence((must("octets", Int(0, 2)), must("buffer", Int(0, 16777215))), False)),
+                )
+            ),
+        ),
+        must("segmentable", Bool()),
+    )
+)
+_HDLC = Sequence(
+    (must("crc", Choice(nothing("crc8", "crc16", "crc32"))), must("n401", Int(1, 4095)), must("loopback", Bool()))
+)
+_ERM = Sequence((must("window", Int(1, 127)), must("recovery", Choice(nothing("rej", "srej", "msrej")))))
+_V76 = Sequence(
+    (
+        must("hdlc", _HDLC),
+        must("suspend_resume", Choice(nothing("none", "with_address", "without_address"))),
+        must("uih", Bool()),
+        must("mode", Choice((("erm", _ERM), ("unerm", Null())))),
+        must("v75", Sequence((must("audio_header", Bool()),))),
+    )
+)
+_FORWARD_MULTIPLEX = Choice((("h222", _H222), ("h223", _H223), ("v76", _V76)), more=((0, "h2250", _H2250),))
+_REVERSE_MULTIPLEX = Choice((("h223", _H223), ("v76", _V76)), more=((0, "h2250", _H2250),))
+_ACK_MULTIPLEX = Choice((("h222", _H222),), more=((0, "h2250", _H2250),))
 
 _SEPARATE_STACK = Sequence(
     (
@@ -197,7 +237,8 @@ _SEPARATE_STACK = Sequence(
         ),
         must("conference", Bool()),
         may("reference", Octets(1, 255)),
-    )
+    ),
+    known=1,
 )
 
 OPEN_CHANNEL = Sequence(
@@ -205,24 +246,30 @@ OPEN_CHANNEL = Sequence(
         must("number", _CHANNEL),
         must(
             "forward",
-            Sequence((may("port", _WORD), must("data_type", _DATA_TYPE), must("multiplex", _FORWARD_MULTIPLEX))),
+            Sequence(
+                (may("port", _WORD), must("data_type", _DATA_TYPE), must("multiplex", _FORWARD_MULTIPLEX)), known=2
+            ),
         ),
-        may("reverse", Sequence((must("data_type", _DATA_TYPE), may("multiplex", _REVERSE_MULTIPLEX)))),
+        may("reverse", Sequence((must("data_type", _DATA_TYPE), may("multiplex", _REVERSE_MULTIPLEX)), known=2)),
     ),
     more=((0, "stack", _SEPARATE_STACK),),
+    known=1,
+    last=0,
 )
 OPEN_CHANNEL_ACK = Sequence(
     (
         must("number", _CHANNEL),
         may(
             "reverse",
-            Sequence((must("number", _CHANNEL), may("port", _WORD), may("multiplex", _ACK_MULTIPLEX))),
+            Sequence((must("number", _CHANNEL), may("port", _WORD), may("multiplex", _ACK_MULTIPLEX)), known=1),
         ),
     ),
     more=(
         (0, "stack", _SEPARATE_STACK),
         (1, "forward", Choice((("h2250", _H2250_ACK),))),
     ),
+    known=2,
+    last=1,
 )
 
 _REQUEST = Choice(
@@ -238,7 +285,8 @@ _REQUEST = Choice(
         ("mode", None),
         ("round_trip", None),
         ("loop", None),
-    )
+    ),
+    more=tuple((i, f"addition{i}", None) for i in range(4)),
 )
 _RESPONSE = Choice(
     (
@@ -249,6 +297,7 @@ _RESPONSE = Choice(
         ("capabilities_reject", None),
         ("open_ack", OPEN_CHANNEL_ACK),
         *((f"other{i}", None) for i in range(13)),
-    )
+    ),
+    more=tuple((i, f"addition{i}", None) for i in range(5)),
 )
 MESSAGE = Choice((("request", _REQUEST), ("response", _RESPONSE), ("command", None), ("indication", None)))

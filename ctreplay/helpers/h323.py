@@ -160,9 +160,9 @@ def open_channel_ack(c: Control, message: Message) -> bool:
     return channels(c, message, ("reverse", "forward"), "openLogicalChannelAck") and t120(c, stack_of(message))
 
 
-def h245_message(c: Control, message: tuple[str, Any] | None) -> bool:
-    """One H.245 message; None is one that opens no channel."""
-    if message is None or message[1] is None:
+def h245_message(c: Control, message: tuple[str, Any]) -> bool:
+    """One H.245 message; most open no channel."""
+    if message[1] is None:
         return True
     name, value = message[1]
     if name == "open":
@@ -328,5 +328,5 @@ def ras_packet(c: Control) -> bool:
         message = per.read(h225_types.RAS_MESSAGE, c.data)
     except per.PerError:
         return True
-    act = None if message is None else _RAS.get(message[0])
+    act = _RAS.get(message[0])
     return True if act is None else act(c, message[1])

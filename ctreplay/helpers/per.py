@@ -13,14 +13,11 @@ from typing import Any
 
 _LONGEST = 0x3FFF
 _U32 = 0xFFFFFFFF
+_MOST_ADDITIONS = 32
 
 
 class PerError(ValueError):
     """Bytes that do not follow their type."""
-
-
-class Stop(Exception):
-    """What follows is not described and not needed: reading ends here, or goes on behind the open type around it."""
 
 
 class Bits:
@@ -73,10 +70,7 @@ class Bits:
         begin = self.at
         if 8 * size > self.end - begin:
             raise PerError("out of data")
-        try:
-            value = None if kind is None else kind.read(self)
-        except Stop:
-            value = None
+        value = None if kind is None else kind.read(self)
         self.at = begin + 8 * size
         return value
 
@@ -90,12 +84,6 @@ class Bits:
             return low + self.take(8 if span == 255 else 16)
         count = 1 + self.take(((span.bit_length() + 7) // 8 - 1).bit_length())
         return low + int.from_bytes(self.octets(count), "big")
-
-    def small(self) -> int:
-        """A normally small number."""
-        if self.take(1):
-            return int.from_bytes(self.octets(self.length()), "big")
-        return self.take(6)
 
 
 @dataclass(frozen=True)
@@ -190,13 +178,15 @@ class Opened:
 @dataclass(frozen=True)
 class Sequence:
     """SEQUENCE with an extension marker (or not). `fields`: (name, type, optional). `more`: additions that matter, by
-    their number. `last`: no addition behind those is looked at. `needed`: only so many components are read, nothing
-    behind them is looked at."""
+    their number. `known`: so many additions the kernel knows; those behind them it takes for present. `last`: no
+    addition behind this one is looked at. `needed`: so many components are read, and nothing behind them.
+    """
 
     fields: tuple[tuple[str, Any, bool], ...]
     extensible: bool = True
     more: tuple[tuple[int, str, Any], ...] = ()
-    last: bool = False
+    known: int = 0
+    last: int | None = None
     needed: int = 0
 
     def read(self, bits: Bits) -> Any:
@@ -208,26 +198,34 @@ class Sequence:
                 found[name] = kind.read(bits)
         if self.needed:
             return found
-        if extended and (self.more or not self.last):
-            count = bits.small() + 1
-            if count > bits.end - bits.at:
-                raise PerError("more additions than data")
+        if extended:
+            count = bits.take(7) + 1
+            if count > min(_MOST_ADDITIONS, bits.end - bits.at):
+                raise PerError("more additions than data, or than the kernel takes")
             wanted = {number: (name, kind) for number, name, kind in self.more}
+            begin, skew = bits.at, bits.at & 7
             additions = [bits.take(1) for _ in range(count)]
-            if self.last:
-                del additions[max(wanted) + 1 :]
+            if skew + count == 32:
+                # the kernel forgets to shift what ends with the fourth octet
+                whole = Bits(bits.data)
+                whole.at = begin - skew
+                additions = [whole.take(1) for _ in range(count)]
+            bits.align()
+            if self.last is not None:
+                del additions[self.last + 1 :]
             for number, here in enumerate(additions):
                 if here and number in wanted:
                     name, kind = wanted[number]
                     found[name] = bits.opened(kind)
-                elif here:
+                elif here or number >= self.known:
                     bits.opened(None)
         return found
 
 
 @dataclass(frozen=True)
 class Choice:
-    """CHOICE. `kinds`: (name, type) of the root; type None is one that is not described. `more` as in Sequence."""
+    """CHOICE. `kinds`: (name, type) of the root; where the type is None the kernel stops, and reads on with what comes
+    after the CHOICE. `more` as in Sequence."""
 
     kinds: tuple[tuple[str, Any], ...]
     extensible: bool = True
@@ -235,27 +233,22 @@ class Choice:
 
     def read(self, bits: Bits) -> Any:
         if self.extensible and bits.take(1):
-            number = bits.small()
+            number = bits.take(7)
             for wanted, name, kind in self.more:
                 if wanted == number:
-                    return name, bits.opened(kind)
+                    return name, None if kind is None else bits.opened(kind)
             bits.opened(None)
             return "", None
         number = bits.ranged(0, len(self.kinds) - 1)
         if number >= len(self.kinds):
             raise PerError("no such alternative")
         name, kind = self.kinds[number]
-        if kind is None:
-            raise Stop
-        return name, kind.read(bits)
+        return name, None if kind is None else kind.read(bits)
 
 
 def read(kind: Any, data: bytes) -> Any:
-    """The value of a type at the start of `data`; None where it is not described."""
-    try:
-        return kind.read(Bits(data))
-    except Stop:
-        return None
+    """The value of a type at the start of `data`."""
+    return kind.read(Bits(data))
 
 
 def must(name: str, kind: Any) -> tuple[str, Any, bool]:

@@ -1,15 +1,21 @@
-"""Texts for the helpers, each with every byte in one place, with odd numbers in one place, or cut everywhere.
+"""Texts for the helpers, each with every byte in one place, with odd numbers in one place, or cut everywhere; and H.323
+messages with one damage.
 
-`generate(kind)` gives (time in ns, IP packet) pairs: a connection for every form of every text.
+`generate(kind)` and `damaged(kind)` give (time in ns, IP packet) pairs: a connection for every form of every text.
 """
 
 from __future__ import annotations
 
+import random
 import socket
+import struct
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from ctreplay.helpers import h225_types, h245_types
+from tests.helpers import dialogues
 from tests.helpers.dialogues import MS, START, Step
+from tests.helpers.per_encode import encode, random_value
 from tests.traffic import build as b
 
 # in a text: {x} every byte, {d} every one of NUMBERS, {v} every one of SPELLINGS; {a} {A} {n} the client's address
@@ -185,7 +191,10 @@ _FTP_BY_IPV6 = [
 TEXTS = {"amanda": _AMANDA, "ftp": _FTP, "irc": _IRC, "sane": _SANE, "sip": _SIP, "tftp": _TFTP}
 TEXTS |= {"sip_tcp": _SIP_BY_TCP, "sip_ipv6": _SIP_BY_IPV6, "ftp_ipv6": _FTP_BY_IPV6}
 _PORTS = {"amanda": 10080, "ftp": 21, "irc": 6667, "sane": 6566, "sip": 5060, "tftp": 69}
-_BY_UDP = ("amanda", "sip", "tftp")
+_PORTS |= {"q931": 1720, "ras": 1719}
+_BY_UDP = ("amanda", "ras", "sip", "tftp")
+DAMAGED = ("q931", "ras")
+_MESSAGES = 800
 
 
 def form(text: bytes, number: int) -> bytes | None:
@@ -253,4 +262,61 @@ def generate(kind: str) -> list[Step]:
             payloads = [(its_way, addressed(one, client, server)) for its_way, one in before]
             by_udp = helper in _BY_UDP and how != "tcp"
             packets += talk(client, server, _PORTS[helper], by_udp, [*payloads, (way, data)])
+    return [(START + at * MS, packet) for at, packet in enumerate(packets)]
+
+
+def _signalling(t: dialogues.Talk) -> bytes:
+    """A call signalling message whose addresses are the client's."""
+    ports = [t.rng.randrange(2, 65530) for _ in range(3)]
+    value = random_value(t.rng, h225_types.USER_INFORMATION, 0.4)
+    name, body = value["pdu"]["body"]
+    if "h245" in body:
+        body["h245"] = dialogues._address(t, 0, ports[0], False)
+    if "fast_start" in body:
+        body["fast_start"] = [dialogues._channel(t, 0, ports, h245_types.OPEN_CHANNEL) for _ in body["fast_start"]]
+    if "control" in value["pdu"]:
+        value["pdu"]["control"] = [dialogues._control(t, 0, ports) for _ in value["pdu"]["control"]]
+    if name == "facility":
+        body["reason"] = ("undefined", None)
+    return encode(h225_types.USER_INFORMATION, value)
+
+
+def _registration(t: dialogues.Talk) -> bytes:
+    """A RAS message whose addresses are those of the client or the server."""
+    name, value = random_value(t.rng, h225_types.RAS_MESSAGE, 0.4)
+    port = t.rng.randrange(2, 65530)
+
+    def address(way: int) -> Any:
+        return dialogues._address(t, way, port, False)
+
+    for field in ("ras", "destination", "signal"):
+        if field in value and name != "unregistration_request":
+            several = isinstance(value[field], list)
+            value[field] = [address(0) for _ in range(t.rng.randrange(3))] if several else address(t.rng.randrange(2))
+    return encode(h225_types.RAS_MESSAGE, (name, value))
+
+
+def _damage(rng: random.Random, data: bytes) -> bytes:
+    """One bit or octet changed, one octet more or less, cut, or as it was."""
+    at = rng.randrange(len(data))
+    octet = bytes([rng.choice((0, 1, 0x7F, 0x80, 0xBF, 0xFF, rng.randrange(256)))])
+    flipped = bytes([data[at] ^ 1 << rng.randrange(8)])
+    begin, end = data[:at], data[at + 1 :]
+    forms = (begin + flipped + end, begin + octet + end, begin + end, begin + octet + data[at:], begin, data)
+    return rng.choice(forms)
+
+
+def damaged(kind: str) -> list[Step]:
+    """A connection for every one of many seeded messages of H.323 (`DAMAGED`)."""
+    rng = random.Random(kind)
+    packets: list[bytes] = []
+    for number in range(_MESSAGES):
+        t = dialogues.Talk(rng, number, False, 1)
+        data = b""
+        while not 0 < len(data) < 1100:
+            data = _damage(rng, _signalling(t) if kind == "q931" else _registration(t))
+        if kind == "q931":
+            data = b"\x08\x02\x12\x34\x05" + struct.pack("!BHB", 0x7E, 1 + len(data), 5) + data
+            data = struct.pack("!BBH", 3, 0, 4 + len(data)) + data
+        packets += talk(t.text(0), t.text(1), _PORTS[kind], kind in _BY_UDP, [(0, data)])
     return [(START + at * MS, packet) for at, packet in enumerate(packets)]

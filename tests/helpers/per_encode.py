@@ -135,7 +135,8 @@ def random_value(rng: random.Random, kind: Any, rich: float = 0.4) -> Any:
         fields = [(name, k) for name, k, optional in kind.fields if not optional or rng.random() < rich]
         fields += [(name, k) for _, name, k in kind.more if rng.random() < rich]
         return {name: random_value(rng, k, rich) for name, k in fields if readable(k)}
-    kinds = [(name, k) for name, k in kind.kinds if k is not None and readable(k)] + [(n, k) for _, n, k in kind.more]
+    kinds = [(name, k) for name, k in kind.kinds if k is not None and readable(k)]
+    kinds += [(name, k) for _, name, k in kind.more if k is not None]
     name, k = rng.choice(kinds)
     return name, random_value(rng, k, rich)
 

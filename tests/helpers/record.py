@@ -2,7 +2,8 @@
 root.
 
 usage: python -m tests.helpers.record ORACLE.py
-Writes golden/KIND.pcap.gz, golden/KIND.jsonl.gz and golden/edges_KIND.jsonl.gz; `test_golden` replays them anywhere.
+Writes golden/NAME.pcap.gz and golden/NAME.jsonl.gz (of edges_NAME the latter only: their captures are made anew);
+`test_golden` replays them anywhere.
 """
 
 from __future__ import annotations
@@ -61,6 +62,10 @@ def main() -> None:
         for kind in sorted(edges.TEXTS):
             pcap.write(capture, edges.generate(kind))
             keep(f"edges_{kind}.jsonl.gz", answers(oracle, kind.partition("_")[0], capture))
+        for kind in edges.DAMAGED:
+            pcap.write(capture, edges.damaged(kind))
+            keep(f"damaged_{kind}.pcap.gz", capture.read_bytes())
+            keep(f"damaged_{kind}.jsonl.gz", answers(oracle, kind, capture))
 
 
 if __name__ == "__main__":

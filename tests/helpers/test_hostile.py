@@ -13,6 +13,7 @@ from ctreplay.dataset.expectation_rows import ExpectationRows
 from ctreplay.dataset.rows import RowSink
 from ctreplay.engine import Engine
 from ctreplay.helpers import addresses, amanda, ftp, h323, irc, per, registry, siptext
+from ctreplay.helpers.control import Helper
 from ctreplay.helpers.h225_types import RAS_MESSAGE, USER_INFORMATION
 from ctreplay.helpers.runner import Helpers
 from ctreplay.tracker import sysctl
@@ -44,6 +45,17 @@ def test_no_exception_out_of_a_helper(seed: int, observe: bool, tmp_path: object
     assert helpers.failures == 0
     assert helpers.table.created > 20
     assert helpers.examined > 100 if observe else helpers.examined == 0
+
+
+def test_a_parser_that_fails_is_counted(tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: object) -> bool:
+        raise AttributeError("of nothing")
+
+    monkeypatch.setitem(registry.HELPERS, "ftp", ((Helper("ftp", fail, ((1, 300),)), 6, 21),))
+    steps = dialogues.generate(1, ["ftp"], 3)
+    helpers = replayed(pcap.write(tmp_path / "in.pcap", steps), False)  # type: ignore[operator]
+    assert helpers.failures > 5
+    assert helpers.table.created == 0
 
 
 def per_of(kind: object) -> Callable[[bytes], object]:

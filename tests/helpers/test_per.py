@@ -35,12 +35,49 @@ def test_an_address() -> None:
     )
 
 
-def test_unknown_additions_are_passed_over() -> None:
-    kind = per.Sequence((per.must("a", per.Bool()),), more=((2, "b", per.Int(0, 255)),))
-    # extension bit, a, three additions: the first and the third are there
-    bits = "1" + "1" + "0000010" + "101"
-    data = int(bits.ljust(16, "0"), 2).to_bytes(2, "big") + b"\x02\xff\xff" + b"\x01\x07"
-    assert per.read(kind, data) == {"a": True, "b": 7}
+# extension bit, a, three additions: the first and the third are there
+_ADDED = bytes.fromhex("c150")
+
+
+def _with(**how: int) -> per.Sequence:
+    return per.Sequence((per.must("a", per.Bool()),), more=((2, "b", per.Int(0, 255)),), **how)
+
+
+def test_additions_nobody_asks_for_are_passed_over() -> None:
+    assert per.read(_with(known=3), _ADDED + b"\x02\xff\xff\x01\x07") == {"a": True, "b": 7}
+
+
+def test_additions_the_kernel_does_not_know_count_as_present() -> None:
+    # the second addition is not there, and yet it is passed over
+    assert per.read(_with(known=1), _ADDED + b"\x02\xff\xff" + b"\x01\x00" + b"\x01\x07") == {"a": True, "b": 7}
+    with pytest.raises(per.PerError):
+        per.read(_with(known=1), _ADDED + b"\x02\xff\xff" + b"\x01\x07")
+
+
+def test_the_last_addition_that_is_looked_at() -> None:
+    kind = per.Sequence((per.must("first", _with(known=3, last=0)), per.must("next", per.Int(0, 255))), False)
+    assert per.read(kind, _ADDED + b"\x01\xff" + b"\x2a") == {"first": {"a": True}, "next": 42}
+
+
+def test_at_most_32_additions() -> None:
+    thirty_two = bytes.fromhex("9f00000000")
+    assert per.read(per.Sequence((), known=32), thirty_two) == {}
+    with pytest.raises(per.PerError, match="more additions"):
+        per.read(per.Sequence((), known=40), bytes.fromhex("a00000000000"))
+
+
+def test_a_bitmap_that_ends_with_the_fourth_octet_is_read_from_its_first_bit() -> None:
+    # ten bits, and 30 additions, none of them there: the last two of the ten are taken for the first two of these
+    kind = per.Sequence(per.flags(2), known=30, more=((1, "b", per.Int(0, 255)),))
+    assert per.read(kind, bytes.fromhex("e740000000") + b"\x01\x07") == {"flag0": True, "flag1": True, "b": 7}
+
+
+def test_where_the_kernel_stops() -> None:
+    choice = per.Choice((("known", per.Int(0, 255)), ("stop", None)), more=((0, "stop", None),))
+    kind = per.Sequence((per.must("c", choice), per.must("next", per.Int(0, 255))), False)
+    assert per.read(kind, b"\x00\x01\x02") == {"c": ("known", 1), "next": 2}
+    assert per.read(kind, b"\x40\x02") == {"c": ("stop", None), "next": 2}
+    assert per.read(kind, b"\x80\x02") == {"c": ("stop", None), "next": 2}
 
 
 @pytest.mark.parametrize("name", TYPES)
