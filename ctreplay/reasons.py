@@ -86,6 +86,7 @@ TABLE: tuple[tuple[str, str, str], ...] = (
     ("ip_length", "undecodable", "IP total length below the header length"),
     ("ip_checksum", "dropped", "wrong IPv4 header checksum: dropped before tracking"),
     ("ipv6_address", "dropped", "IPv6 from a multicast source or to a reserved or interface-local group"),
+    ("ipv6_options", "dropped", "IPv6 hop-by-hop options that are refused on receipt"),
     ("arp", "undecodable", "ARP"),
     ("llc", "undecodable", "LLC frame that carries no IP"),
     ("mpls", "undecodable", "MPLS payload that is not IP"),

@@ -8,6 +8,7 @@ cdef int _IP_VERSION
 cdef int _IP_HEADER
 cdef int _IP_LENGTH
 cdef int _IPV6_ADDRESS
+cdef int _IPV6_OPTIONS
 cdef int _L4_NOT_FOUND
 cdef int _TUPLE_MISSING
 cdef int _GRE_NOT_PPP
@@ -22,6 +23,14 @@ cdef int _UDPLITE
 cdef int _GRE
 cdef int _GRE_PPP
 cdef int _MAX_PADDED
+cdef int _PAD1
+cdef int _PADN
+cdef int _ROUTER_ALERT
+cdef int _CALIPSO
+cdef int _IOAM
+cdef int _JUMBO
+cdef int _MAX_OPTIONS
+cdef int _MAX_PADDING
 
 
 @cython.final
@@ -36,8 +45,11 @@ cdef class Network:
     @cython.locals(o=int, ihl=int, total=int, fragment=int)
     cdef int ipv4(self, Packet pkt, int left) except -1
 
-    @cython.locals(o=int, payload=int, nxt=int, total=int)
+    @cython.locals(o=int, payload=int, nxt=int, total=int, end=int)
     cdef int ipv6(self, Packet pkt, int left) except -1
+
+    @cython.locals(stop=int, at=int, padding=int, count=int, kind=int, size=int, i=int)
+    cdef bint options_refused(self, Packet pkt, int o, int end, int payload) except -1
 
     @cython.locals(word=int, size=int)
     cdef int chain(self, Packet pkt, int nxt, int o, int end) except -1

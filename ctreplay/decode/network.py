@@ -13,6 +13,7 @@ _OK = 0
 _IP_VERSION = reasons.CODES["ip_version"]
 _IP_HEADER = reasons.CODES["ip_header"]
 _IPV6_ADDRESS = reasons.CODES["ipv6_address"]
+_IPV6_OPTIONS = reasons.CODES["ipv6_options"]
 _IP_LENGTH = reasons.CODES["ip_length"]
 _L4_NOT_FOUND = reasons.CODES["l4_not_found"]
 _TUPLE_MISSING = reasons.CODES["tuple_missing"]
@@ -28,6 +29,15 @@ _UDPLITE = 136
 _GRE = 47
 _GRE_PPP = 0x880B
 _MAX_PADDED = 65535 + 40
+# hop-by-hop options: what the kernel knows, and how many, and how much padding in a row it takes
+_PAD1 = 0
+_PADN = 1
+_ROUTER_ALERT = 5
+_CALIPSO = 7
+_IOAM = 0x31
+_JUMBO = 0xC2
+_MAX_OPTIONS = 8
+_MAX_PADDING = 7
 
 
 class Network:
@@ -137,7 +147,63 @@ class Network:
         # dropped on receipt (ip6_rcv): multicast sources, and groups of scope 0 and 1 (RFC 4291 section 2.7)
         if pkt.src_hi >> 56 == 0xFF or (pkt.dst_hi >> 56 == 0xFF and (pkt.dst_hi >> 48 & 0xF) < 2):
             return _IPV6_ADDRESS
+        if nxt == 0:
+            # a jumbogram gives its length in an option
+            end = o + (left if left < total or payload == 0 else total)
+            if self.options_refused(pkt, o + 40, end, payload):
+                return _IPV6_OPTIONS
         return _OK
+
+    def options_refused(self, pkt: Packet, o: int, end: int, payload: int) -> bool:
+        """Whether the kernel drops the packet for its hop-by-hop header at `o` (ipv6_parse_hopopts; RFC 8200, 4.2).
+
+        `end` is where the captured bytes of the packet end; a header that the capture cut is taken for good. CALIPSO is
+        refused, as where NetLabel has no domain for it.
+        """
+        if end - o < 8 or end - o < (pkt.buf[o + 1] + 1) << 3:
+            return pkt.cut == 0
+        stop = o + ((pkt.buf[o + 1] + 1) << 3)
+        at = o + 2
+        padding = 0
+        count = 0
+        while at < stop:
+            kind = pkt.buf[at]
+            if kind == _PAD1:
+                size = 1
+            elif stop - at < 2:
+                return True
+            else:
+                size = pkt.buf[at + 1] + 2
+                if size > stop - at:
+                    return True
+            if kind <= _PADN:
+                padding += size
+                if padding > _MAX_PADDING:
+                    return True
+                for i in range(2, size):
+                    if pkt.buf[at + i] != 0:
+                        return True
+            else:
+                padding = 0
+                count += 1
+                if count > _MAX_OPTIONS:
+                    return True
+                if kind == _ROUTER_ALERT:
+                    if size != 4:
+                        return True
+                elif kind == _IOAM:
+                    if (at - o) & 3:
+                        return True
+                elif kind == _JUMBO:
+                    if size != 6 or (at - o) & 3 != 2 or payload != 0 or octets.be16(pkt.buf, at + 2) == 0:
+                        return True
+                    if octets.be32(pkt.buf, at + 2) > pkt.wirelen - (o - pkt.start):
+                        return True
+                elif kind == _CALIPSO or kind > 0x3F:
+                    # an unknown one of these kinds is not to be passed over
+                    return True
+            at += size
+        return False
 
     def chain(self, pkt: Packet, nxt: int, o: int, end: int) -> int:
         """Walk extension headers from `o` (type `nxt`) to the transport header (ipv6_skip_exthdr).

@@ -5,7 +5,7 @@ from ctreplay.packet cimport Packet
 from ctreplay.tracker.queues cimport Queue, Queues
 from ctreplay.tracker.settings cimport Settings
 
-cdef int _MAX_DATAGRAM, _SOURCES_KEPT, _OVERHEAD, _FRAGMENT, _AUTH, _NONE, _AGAIN
+cdef int _MAX_DATAGRAM, _SOURCES_KEPT, _OVERHEAD, _FRAGMENT, _AUTH, _NONE, _AGAIN, _NOT_ECT
 
 
 @cython.final
@@ -28,7 +28,7 @@ cdef class Defrag:
     cdef Queue queue_for(self, Packet p, long long now, long long timeout, long long rid)
 
     @cython.locals(size=Py_ssize_t)
-    cdef int keep(self, Queue queue, long long offset, bytes data, int cut) except -1
+    cdef int keep(self, Queue queue, long long offset, bytes data, int cut, int ecn) except -1
 
     @cython.locals(
         rid=cython.longlong, queue=Queue, distance=cython.longlong, offset=int, end=int, size=int, placed=int,

@@ -22,6 +22,8 @@ _SOURCES_KEPT = 65536
 # what the kernel charges for a fragment beside its bytes, roughly: the limit is a guard, not a verdict
 _OVERHEAD = 512
 _AGAIN = queues.DUPLICATE
+# RFC 3168 section 5.3: fragments that know ECN cannot belong with others that do not
+_NOT_ECT = 1
 _FRAGMENT, _AUTH, _NONE = 44, 51, 59
 _EXTENSIONS = frozenset((0, 43, _FRAGMENT, _AUTH, 60))
 _TRANSPORT_HEADER = {6: 20, 17: 8, 58: 8}
@@ -80,9 +82,10 @@ class Defrag:
             queue.rid = rid
         return queue
 
-    def keep(self, queue: Queue, offset: int, data: bytes, cut: int) -> int:
-        """Store a fragment's bytes; `cut` when the capture lacks some of them."""
+    def keep(self, queue: Queue, offset: int, data: bytes, cut: int, ecn: int) -> int:
+        """Store a fragment's bytes and ECN codepoint; `cut` when the capture lacks some of them."""
         size = len(data)
+        queue.ecn |= 1 << ecn
         queue.parts.append((offset, data))
         queue.cut |= cut
         queue.meat += size
@@ -132,13 +135,15 @@ class Defrag:
         if placed:
             self.kill(queue)
             return OVERLAP
-        self.keep(queue, offset, octets.copy(p.buf, p.l4, p.l4 + size), p.cut)
+        self.keep(queue, offset, octets.copy(p.buf, p.l4, p.l4 + size), p.cut, p.buf[p.l3 + 1] & 3)
         if offset == 0:
             queue.first = True
             queue.header = octets.copy(p.buf, p.l3, p.l4)
         if not (queue.first and queue.last_seen and queue.meat == queue.length):
             return ABSORBED
         self.kill(queue)
+        if queue.ecn & _NOT_ECT and queue.ecn != _NOT_ECT:
+            return OVERLAP
         total = len(queue.header) + queue.length
         if total > _MAX_DATAGRAM:
             return REFUSED
@@ -184,13 +189,15 @@ class Defrag:
         if placed:
             self.kill(queue)
             return OVERLAP
-        self.keep(queue, offset, octets.copy(p.buf, data_at, data_at + size), p.cut)
+        self.keep(queue, offset, octets.copy(p.buf, data_at, data_at + size), p.cut, p.buf[p.l3 + 1] >> 4 & 3)
         if offset == 0:
             queue.first = True
             queue.header = self.unfragmentable(p)
         if not (queue.first and queue.last_seen and queue.meat == queue.length):
             return ABSORBED
         self.kill(queue)
+        if queue.ecn & _NOT_ECT and queue.ecn != _NOT_ECT:
+            return OVERLAP
         payload = len(queue.header) - 40 + queue.length
         if payload > _MAX_DATAGRAM:
             return REFUSED

@@ -29,6 +29,7 @@ cdef class Queue:
     cdef public long long meat
     cdef public long long memory
     cdef public int cut
+    cdef public int ecn
     cdef public bint first
     cdef public bint last_seen
     cdef public bytes header

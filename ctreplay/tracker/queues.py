@@ -18,12 +18,13 @@ OVERLAP = 2
 class Queue:
     """Fragments of one datagram: `runs` are the contiguous stretches received, `parts` their offsets and bytes.
 
-    `length` is where the data ends as far as it is known, `meat` the bytes received, `memory` what the limit counts.
+    `length` is where the data ends as far as it is known, `meat` the bytes received, `memory` what the limit counts,
+    `ecn` a bit for each ECN codepoint they came with.
     """
 
     __slots__ = (
-        "cut", "deadline", "dst_hi", "dst_lo", "family", "first", "frag_id", "hash", "header", "last_seen", "length",
-        "meat", "memory", "newer", "next", "older", "parts", "proto", "rid", "runs", "src_hi", "src_lo",
+        "cut", "deadline", "dst_hi", "dst_lo", "ecn", "family", "first", "frag_id", "hash", "header", "last_seen",
+        "length", "meat", "memory", "newer", "next", "older", "parts", "proto", "rid", "runs", "src_hi", "src_lo",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -43,6 +44,7 @@ class Queue:
         self.meat = 0
         self.memory = 0
         self.cut = 0
+        self.ecn = 0
         self.first = False
         self.last_seen = False
         self.header = b""

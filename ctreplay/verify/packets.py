@@ -14,7 +14,6 @@ TCP, UDP, ICMP, ICMP6, SCTP, UDPLITE = 6, 17, 1, 58, 132, 136
 _PORTS = frozenset((TCP, UDP, SCTP, UDPLITE))
 _CHECKSUM_AT = {TCP: 16, UDP: 6, UDPLITE: 6, ICMP6: 2}
 _HOP, _ROUTING, _FRAGMENT, _AUTH, _DESTINATION = 0, 43, 44, 51, 60
-_SKIPPED_OPTION = 0x1E
 _ICMP_ERRORS = frozenset((3, 4, 5, 11, 12))
 
 
@@ -152,25 +151,11 @@ def _ipv6(data: bytes) -> Prepared:
                 break
         elif following in (_HOP, _DESTINATION, _ROUTING, _AUTH):
             length = (raw[at + 1] + 2) * 4 if following == _AUTH else (raw[at + 1] + 1) * 8
-            if following == _HOP and at == 40 and at + length <= len(raw):
-                _pad_options(raw, at, length)
             following, at = raw[at], at + length
         else:
             break
     packet.proto, packet.l4 = following, at
     return packet
-
-
-def _pad_options(raw: bytearray, at: int, length: int) -> None:
-    """Hop-by-hop options become ones to be skipped: the IP layer judges them before conntrack sees the packet, and
-    refuses padding of more than seven bytes."""
-    at, left = at + 2, length - 2
-    while left:
-        size = min(left, 257)
-        if left - size == 1:
-            size -= 1
-        raw[at : at + size] = bytes((_SKIPPED_OPTION, size - 2)) + bytes(size - 2) if size > 1 else b"\0"
-        at, left = at + size, left - size
 
 
 def _fit(raw: bytearray, size: int) -> None:

@@ -17,8 +17,9 @@ ports: `sport=` (40000) is `A`'s (or, where neither end is `A`, the sender's), `
     gre VERSION proto= key=      proto NUMBER len=
     hs seq= peer= win=     a TCP handshake in three packets      hex BYTES   a packet as it is
 
-Everywhere: `sum=bad`, `sum=none` (field 0) · `cut=N` keep N bytes of the IP payload · `hdr=hop,rt,dst,ah,atomic,none`
-IPv6 chain · `ipopts=N` bytes of IPv4 options · `frag=8,16` cut at these offsets (`order=2,1`, `id=`, `pause=` seconds).
+Everywhere: `sum=bad`, `sum=none` (field 0) · `cut=N` keep N bytes of the IP payload · `ipopts=N` bytes of IPv4 options
+· `hdr=hop,rt,dst,ah,atomic,none` IPv6 chain (`hop:HEX` with these options) · `frag=8,16` cut at these offsets
+(`order=2,1`, `id=`, `pause=` seconds).
 """
 
 from __future__ import annotations
@@ -81,6 +82,9 @@ def _chain(text: str) -> tuple[list[tuple[int, bytes]], bool]:
             headers.append((44, bytes(4) + b"\0\0\0\7"))
         elif word == "ah":
             headers.append((51, b"\0\4" + bytes(22)))
+        elif word.startswith("hop:"):
+            options = bytes.fromhex(word[4:])
+            headers.append((0, bytes((0, (len(options) + 2) // 8 - 1)) + options))
         else:
             kind = {"hop": 0, "rt": 43, "dst": 60}[word]
             headers.append((kind, b"\0\0\xfd\0" + bytes(4) if word == "rt" else b"\0\0\1\4" + bytes(4)))
@@ -143,9 +147,7 @@ class Parser:
             return server, client
         return client, server
 
-    def _segment(
-        self, kind: str, plain: list[str], keys: dict[str, str], ports: tuple[int, int]
-    ) -> tuple[int, bytes]:
+    def _segment(self, kind: str, plain: list[str], keys: dict[str, str], ports: tuple[int, int]) -> tuple[int, bytes]:
         def number(name: str, default: int = 0) -> int:
             return int(keys.get(name, default), 0) if isinstance(keys.get(name), str) else default
 
