@@ -80,6 +80,31 @@ def test_fresh_random_traffic(setting: dict[str, int], deadline: float) -> None:
     assert report.connections > 50
 
 
+def _damaged(rng: random.Random, data: bytes) -> bytes:
+    """A packet with one bit or octet of its headers changed, cut short, or as it is."""
+    at = rng.randrange(1, min(len(data), 80))
+    octet = bytes([rng.choice((0, 1, 0x7F, 0x80, 0xFF, rng.randrange(256)))])
+    flipped = bytes([data[at] ^ 1 << rng.randrange(8)])
+    begin, end = data[:at], data[at + 1 :]
+    cut = data[: rng.randrange(20, len(data) + 1)]
+    return rng.choice((data, data, begin + flipped + end, begin + octet + end, cut))
+
+
+@pytest.mark.parametrize("setting", _SETTINGS[:2], ids=["default", "nf_conntrack_tcp_loose"])
+def test_damaged_packets_of_the_samples(setting: dict[str, int], deadline: float) -> None:
+    seed = int(os.environ.get("CTREPLAY_SEED", random.SystemRandom().randrange(1 << 32)))
+    if time.monotonic() > deadline:
+        pytest.skip(f"the {_SECONDS} s for fresh traffic are used up")
+    print(f"seed {seed}")
+    rng = random.Random(seed)
+    whole = [data[:1400] for sample in _SAMPLES for _, _, data in _ip_packets(sample)[:300] if len(data) >= 20]
+    begin = rng.randrange(len(whole) - 600)
+    packets = [(10**18 + n * 5_000_000, _damaged(rng, data)) for n, data in enumerate(whole[begin : begin + 600])]
+    report = judge(packets, {"nf_conntrack_checksum": 0, **setting})
+    assert not report.differences, f"CTREPLAY_SEED={seed} with {setting}: {report.differences[:3]}"
+    assert report.packets > 500
+
+
 def test_the_machine_keeps_nothing_of_a_killed_referee() -> None:
     devices = Path("/proc/net/dev").read_text().count("\n")
     recording = record_packets([])  # returns when the namespace is set up
