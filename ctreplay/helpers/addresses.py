@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-_MAPPED = 0xFFFF << 32
+# what makes the key of an IPv4 address of its 32 bits
+MAPPED = 0xFFFF << 32
 _DECIMAL = re.compile(rb"\.".join([rb"0*([0-9]{1,3})"] * 4) + rb"(?![0-9A-Fa-f.])")
 _RUN = re.compile(rb"[0-9A-Fa-f:]*")
 _GROUP = re.compile(rb"0*([0-9A-Fa-f]{1,4})")
@@ -16,7 +17,7 @@ def ipv4(data: bytes, at: int, limit: int) -> tuple[int, int] | None:
     if found is None:
         return None
     parts = [int(one) for one in found.groups()]
-    return (_MAPPED | int.from_bytes(bytes(parts), "big"), found.end()) if max(parts) < 256 else None
+    return (MAPPED | int.from_bytes(bytes(parts), "big"), found.end()) if max(parts) < 256 else None
 
 
 def _groups(text: bytes) -> list[int] | None:

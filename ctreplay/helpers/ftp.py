@@ -5,14 +5,13 @@ Only a packet whose first byte follows a newline that was seen is parsed, and on
 
 from __future__ import annotations
 
-from ctreplay.helpers.addresses import ipv6
+from ctreplay.helpers.addresses import MAPPED, ipv6
 from ctreplay.helpers.control import Control
 
 _U16 = 0xFFFF
 _U32 = 0xFFFFFFFF
 _HALF = 0x80000000
 _TCP = 6
-_MAPPED = 0xFFFF << 32
 _PARTIAL = "partial"
 
 
@@ -177,7 +176,7 @@ def announce(c: Control, host: int | None, port: int) -> bool:
     own = c.sender
     if host is not None:
         if c.entry.family == 4:
-            host |= _MAPPED
+            host |= MAPPED
         elif host <= _U32 and c.data[:1] in b"Pp2":
             # four bytes of a PORT or 227 land in the first four of the IPv6 address
             host = host << 96 | own & ((1 << 96) - 1)

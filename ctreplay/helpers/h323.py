@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ctreplay.helpers import h225_types, h245_types, per
+from ctreplay.helpers.addresses import MAPPED
 from ctreplay.helpers.control import Control
 from ctreplay.helpers.expectations import ADDED, PERMANENT
 from ctreplay.helpers.kinds import H245, Q931, RAS
@@ -19,7 +20,6 @@ from ctreplay.helpers.kinds import H245, Q931, RAS
 _TCP = 6
 _UDP = 17
 _U32 = 0xFFFFFFFF
-_MAPPED = 0xFFFF << 32
 _TPKT = 4
 _TPKT_START = b"\x03\x00"
 _Q931 = 8
@@ -82,7 +82,7 @@ def endpoint(found: tuple[str, Any] | None, family: int) -> tuple[int, int] | No
     if found is None or found[0] != f"ip{family}":
         return None
     key = int.from_bytes(found[1]["network"], "big")
-    return (key | _MAPPED if family == 4 else key), found[1]["port"]
+    return (key | MAPPED if family == 4 else key), found[1]["port"]
 
 
 def media_endpoint(found: tuple[str, Any] | None, family: int) -> tuple[int, int] | None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from ctreplay.helpers.addresses import MAPPED
 from ctreplay.helpers.control import Control, printable
 
 _TCP = 6
 _U16 = 0xFFFF
 _U32 = 0xFFFFFFFF
-_MAPPED = 0xFFFF << 32
 _LONGEST = 4095
 _COMMANDS = (b"SEND ", b"CHAT ", b"MOVE ", b"TSEND ", b"SCHAT ")
 # the shortest text that can follow: target and command; from " :" on; from the argument on
@@ -76,7 +76,7 @@ def packet(c: Control) -> bool:
     if c.reply or not c.established or not c.data:
         return True
     for host, port in offers(c.data):
-        if host | _MAPPED == c.client and port:
+        if host | MAPPED == c.client and port:
             return c.expected(
                 proto=_TCP, src=0, src_mask=0, dst=c.client, dport=port, text=printable(c.data.lstrip(b" \r\n"))
             )

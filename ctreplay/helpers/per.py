@@ -203,13 +203,11 @@ class Sequence:
             if count > min(_MOST_ADDITIONS, bits.end - bits.at):
                 raise PerError("more additions than data, or than the kernel takes")
             wanted = {number: (name, kind) for number, name, kind in self.more}
-            begin, skew = bits.at, bits.at & 7
-            additions = [bits.take(1) for _ in range(count)]
+            skew = bits.at & 7
             if skew + count == 32:
                 # the kernel forgets to shift what ends with the fourth octet
-                whole = Bits(bits.data)
-                whole.at = begin - skew
-                additions = [whole.take(1) for _ in range(count)]
+                bits.at -= skew
+            additions = [bits.take(1) for _ in range(count)]
             bits.align()
             if self.last is not None:
                 del additions[self.last + 1 :]

@@ -20,8 +20,6 @@ _SIGNALLING = 0
 _HZ = 250
 _MEDIA = ((b"audio ", 1), (b"video ", 2), (b"image ", 3))
 _MOST_MEDIA = 3
-_FIRST_PORT = 1024
-_LAST_PORT = 65535
 # of other methods nothing is read
 _REQUEST = re.compile(rb"(INVITE|UPDATE|ACK|PRACK|BYE|REGISTER) [" + siptext.LETTERS + rb"]", re.IGNORECASE)
 _ANSWERED = re.compile(rb"INVITE|UPDATE|PRACK|REGISTER", re.IGNORECASE)
@@ -157,7 +155,7 @@ def session(c: Control, data: bytes) -> bool:
         port = siptext.number(data, at)
         if not port:
             continue
-        if not _FIRST_PORT <= port <= _LAST_PORT:
+        if not siptext.FIRST_PORT <= port <= siptext.LAST_PORT:
             return False
         own = siptext.connection(data, at, family)
         address = common if own is None else own

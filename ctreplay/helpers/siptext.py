@@ -18,8 +18,8 @@ _MOST_DIGITS = 11
 _MOST_PORT_DIGITS = 5
 _BLANK = b" \t"
 SIP_PORT = 5060
-_FIRST_PORT = 1024
-_LAST_PORT = 65535
+FIRST_PORT = 1024
+LAST_PORT = 65535
 
 
 class Found(NamedTuple):
@@ -157,7 +157,7 @@ def endpoint(data: bytes, at: int, family: int) -> tuple[int, int, int] | None:
         return key, SIP_PORT, end
     found = _DIGITS.match(data, end + 1)
     assert found is not None
-    if not 0 < len(found[0]) <= _MOST_PORT_DIGITS or not _FIRST_PORT <= int(found[0]) <= _LAST_PORT:
+    if not 0 < len(found[0]) <= _MOST_PORT_DIGITS or not FIRST_PORT <= int(found[0]) <= LAST_PORT:
         return None
     return None if found.end() >= limit else (key, int(found[0]), found.end())
 

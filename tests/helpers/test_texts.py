@@ -9,9 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ctreplay.helpers import siptext
-from ctreplay.helpers.addresses import ipv4, ipv6
-
-MAPPED = 0xFFFF << 32
+from ctreplay.helpers.addresses import MAPPED, ipv4, ipv6
 
 
 @pytest.mark.parametrize(
