@@ -143,15 +143,14 @@ class Network:
         pkt.cut = 1 if left < total else 0
         pkt.frag = 0
         pkt.ported = False
-        self.chain(pkt, nxt, o + 40, o + (left if left < total else total))
+        end = o + (left if left < total else total)
+        self.chain(pkt, nxt, o + 40, end)
         # dropped on receipt (ip6_rcv): multicast sources, and groups of scope 0 and 1 (RFC 4291 section 2.7)
         if pkt.src_hi >> 56 == 0xFF or (pkt.dst_hi >> 56 == 0xFF and (pkt.dst_hi >> 48 & 0xF) < 2):
             return _IPV6_ADDRESS
-        if nxt == 0:
-            # a jumbogram gives its length in an option
-            end = o + (left if left < total or payload == 0 else total)
-            if self.options_refused(pkt, o + 40, end, payload):
-                return _IPV6_OPTIONS
+        # a jumbogram gives its length in an option
+        if nxt == 0 and self.options_refused(pkt, o + 40, o + left if payload == 0 else end, payload):
+            return _IPV6_OPTIONS
         return _OK
 
     def options_refused(self, pkt: Packet, o: int, end: int, payload: int) -> bool:
@@ -160,9 +159,11 @@ class Network:
         `end` is where the captured bytes of the packet end; a header that the capture cut is taken for good. CALIPSO is
         refused, as where NetLabel has no domain for it.
         """
-        if end - o < 8 or end - o < (pkt.buf[o + 1] + 1) << 3:
+        if end - o < 8:
             return pkt.cut == 0
         stop = o + ((pkt.buf[o + 1] + 1) << 3)
+        if stop > end:
+            return pkt.cut == 0
         at = o + 2
         padding = 0
         count = 0
