@@ -8,11 +8,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
 
+# as in `typing`, whose import takes as long as that of this package
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any, Literal
+
     import duckdb
 
 __version__ = "0.1.0"
@@ -36,6 +38,8 @@ def replay(
     `ctreplay.tracker.sysctl.SysctlError` (unknown name or impossible value),
     `ctreplay.helpers.registry.HelperError`, `OSError`.
     """
+    from pathlib import Path
+
     from ctreplay.replaying import default_target, replay_to
     from ctreplay.tracker import sysctl
 

@@ -7,6 +7,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -14,7 +15,9 @@ from ctreplay import __version__, reasons
 from ctreplay.build import compiled
 from ctreplay.capture import OutOfOrder, open_captures
 from ctreplay.dataset import schema
+from ctreplay.dataset.columns import KEPT
 from ctreplay.dataset.writer import DatasetWriter, Way
+from ctreplay.report.pace import pace
 from ctreplay.tracker import sysctl
 
 if TYPE_CHECKING:
@@ -119,22 +122,18 @@ def replay_to(
         engine.tracker.finish()
         wired.journal.finish()
         wired.sink.finish()
-        # of the file as it is on disk; waits until it has been read once
-        inputs = [
+        writer.small("stats", stats_rows(engine, total))
+        writer.small("captures", capture_rows(captures, engine))
+        inputs: list[dict[str, Any]] = [
             {
                 "path": text(one.path),
                 "absolute_path": text(one.absolute_path),
                 "size": one.size,
                 "compression": one.compression,
-                "sha256": one.sha256(),
+                "sha256": None,
             }
             for one in captures.inputs
         ]
-        hashes = [{"path": one["path"], "sha256": one["sha256"]} for one in inputs]
-        writer.drain({"ctreplay.inputs": json.dumps(hashes)}, meanwhile)
-        writer.small("stats", stats_rows(engine, total))
-        facts = capture_rows(captures, engine)
-        writer.small("captures", facts)
         run = {
             "complete": not captures.damage,
             "schema_version": schema.VERSION,
@@ -142,7 +141,7 @@ def replay_to(
             "compiled": compiled(),
             "kernel_model": schema.KERNEL_MODEL,
             "started": began,
-            "wall_s": round(time.perf_counter() - wall, 3),
+            "wall_s": None,
             "packets": total,
             "packets_level": packets,
             "sysctls": values,
@@ -170,14 +169,26 @@ def replay_to(
             ],
             "skipped": [{"path": text(s.path), "why": s.why} for s in captures.skipped],
         }
+        tables = writer.tables
+        triage = partial(tables.call, _TRIAGE, "triage", target, run, meanwhile=meanwhile)
+        # the hash of a large capture takes longest: what need not read the dataset again does not wait for it
+        early = triaged and writer.rows["connections"] <= KEPT
+        found = triage() if early else None
+        for one, source in zip(inputs, captures.inputs, strict=True):
+            # of the file as it is on disk
+            one["sha256"] = source.sha256()
+        tables.close(
+            {"ctreplay.inputs": json.dumps([{"path": one["path"], "sha256": one["sha256"]} for one in inputs])}
+        )
+        run["wall_s"] = round(time.perf_counter() - wall, 3)
         writer.commit(run)
-        tables, writer = writer.tables, None
+        writer = None
         try:
-            if triaged:
-                return run | {"triage": tables.call(_TRIAGE, "triage", target, run)}
-            return run
+            if triaged and not early:
+                found = triage()
         finally:
             tables.end()
+        return run if found is None else run | {"triage": found | pace(run)}
     finally:
         if writer is not None:
             writer.abort()

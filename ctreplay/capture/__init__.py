@@ -24,17 +24,19 @@ def open_captures(
     directory or pattern holds no capture; what is no capture inside a directory is listed in
     `CaptureSet.skipped`. The files are hashed beside the reading, without `hash_ahead` in turn with it.
     """
-    from . import hashing
+    from ctreplay.digests import LARGE
+
+    from .hashing import Hasher
     from .inputs import find_files
     from .merge import CaptureSet
 
     captures: list[CaptureFacts] = []
     files, skipped = find_files(paths, stdin, captures)
-    hasher = hashing.Hasher([file.input for file in files], hash_ahead)
+    hasher = Hasher([file.input for file in files], hash_ahead)
     for file in files:
         one = file.input
         file.hashed = not hash_ahead
-        file.apart = hash_ahead and one.compression is not None and not one.is_pipe and one.size >= hashing.LARGE
+        file.apart = hash_ahead and one.compression is not None and not one.is_pipe and one.size >= LARGE
     try:
         return CaptureSet(files, skipped, captures, hasher)
     except BaseException:

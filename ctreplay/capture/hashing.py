@@ -1,8 +1,6 @@
 """SHA-256 of the inputs beside the replay: in a process of its own for large files, in a thread for small ones.
 
-A thread would ask for the interpreter lock after every piece, and the replay holds that lock for most of the time. The
-process maps the files, which spares it the copy; should one shrink meanwhile, the process dies of it (SIGBUS) and the
-thread reads what is there.
+A thread would ask for the interpreter lock after every piece, and the replay holds that lock for most of the time.
 """
 
 from __future__ import annotations
@@ -13,31 +11,10 @@ import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from ctreplay import digests
+
 if TYPE_CHECKING:
     from .inputs import InputFile
-
-LARGE = 1 << 26
-
-# argv: files; a line with the digest (or nothing when unreadable) for each; ends early when the parent has gone
-_PROGRAM = """
-import hashlib, mmap, os, sys
-parent = os.getppid()
-how = {"prot": mmap.PROT_READ, "flags": mmap.MAP_SHARED | mmap.MAP_POPULATE}
-for path in sys.argv[1:]:
-    digest = hashlib.sha256()
-    try:
-        with open(path, "rb", buffering=0) as file:
-            size = os.fstat(file.fileno()).st_size
-            for begin in range(0, size, 1 << 22):
-                if os.getppid() != parent:
-                    os._exit(1)
-                with mmap.mmap(file.fileno(), min(1 << 22, size - begin), offset=begin, **how) as piece:
-                    digest.update(piece)
-        line = digest.hexdigest()
-    except (OSError, ValueError):
-        line = ""
-    print(line, flush=True)
-"""
 
 
 class Hasher:
@@ -46,19 +23,20 @@ class Hasher:
     def __init__(self, inputs: Sequence[InputFile], ahead: bool = True) -> None:
         self.inputs = [one for one in inputs if not one.is_pipe]
         self.stopped = not ahead
-        self.process: subprocess.Popen[str] | None = None
+        begun = digests.begun([one.absolute_path for one in self.inputs] if ahead else [])
+        self.process: subprocess.Popen[str] | digests.Digests | None = begun
         if not ahead:
             for one in self.inputs:
                 one.work(lambda: True)
         elif self.inputs:
-            if sum(one.size for one in self.inputs) >= LARGE:
+            if begun is None and sum(one.size for one in self.inputs) >= digests.LARGE:
                 self.process = self._start()
             threading.Thread(target=self._work, name="ctreplay-sha256", daemon=True).start()
 
     def _start(self) -> subprocess.Popen[str] | None:
         try:
             return subprocess.Popen(
-                [sys.executable, "-I", "-S", "-c", _PROGRAM, *(one.absolute_path for one in self.inputs)],
+                [sys.executable, "-I", "-S", digests.__file__, *(one.absolute_path for one in self.inputs)],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,

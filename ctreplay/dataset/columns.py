@@ -57,6 +57,9 @@ LAYOUTS: dict[str, tuple[int, dict[str, tuple[str, ...]]]] = {
     "occupancy": (8192, _OCCUPANCY),
 }
 
+# of so many connections, 51 bytes each, the triage finds in memory what it asks for
+KEPT = 1 << 17
+
 # all tables that are written batch by batch; those without a layout come as rows of objects
 STREAMED = (*LAYOUTS, "expectations", "expectation_events")
 

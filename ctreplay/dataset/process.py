@@ -139,21 +139,20 @@ class WriterProcess:
         encoder, packer = self.tools
         return packer.pack(ENCODERS[table](Batch(encoder, columns, n), self.next_id))
 
-    def close(self, metadata: dict[str, str], meanwhile: Callable[[], object] | None = None) -> None:
+    def small(self, table: str, rows: list[dict[str, Any]]) -> None:
+        """Have a table written that is known as a whole."""
+        self._send("small", table, rows)
+
+    def close(self, metadata: dict[str, str]) -> None:
         """Wait until everything is written."""
         self._send("close", metadata)
-        if meanwhile is not None:
-            meanwhile()
         self._answer()
 
-    def small(self, table: str, rows: list[dict[str, Any]]) -> None:
-        """Write a table that is known as a whole."""
-        self._send("small", table, rows)
-        self._answer()
-
-    def call(self, module: str, name: str, *arguments: Any) -> Any:
+    def call(self, module: str, name: str, *arguments: Any, meanwhile: Callable[[], object] | None = None) -> Any:
         """What the function `name` of `module` returns, called there, where it is told what was seen."""
         self._send("call", module, name, *arguments)
+        if meanwhile is not None:
+            meanwhile()
         return self._answer()
 
     def end(self) -> None:
@@ -275,8 +274,8 @@ class _Worker:
             place, chunks, n = arguments
             self.tables.count(place[0], self.places[place], n)
             self.compress(place, _found(chunks, self.rooms[place]), n)
-        elif what == "write":
-            self.tables.write(*arguments)
+        elif what in ("write", "small"):
+            getattr(self.tables, what)(*arguments)
         elif what == "open":
             from ctreplay.dataset.tables import ParquetTables
 

@@ -8,14 +8,12 @@ from __future__ import annotations
 import importlib
 from typing import Any, NamedTuple
 
-from ctreplay.dataset.columns import Columns
+from ctreplay.dataset.columns import KEPT, Columns
 from ctreplay.dataset.ranking import Ranking, rankings
 from ctreplay.dataset.schema import TABLES
 from ctreplay.parquet.encoding import Encoder
 from ctreplay.tracker import codes
 
-# of 51 bytes each
-_KEPT = 1 << 17
 _KEY = 16
 _SEEN_REPLY = codes.STATUS_BITS["SEEN_REPLY"].bit_length() - 1
 _CELLS = [column.name for column in TABLES["occupancy"]]
@@ -79,7 +77,7 @@ class Seen:
             self.pressure.add(*(cells[at : at + n] for at in places))
 
     def _keep(self, kept: list[Ends], columns: Columns, n: int, encoder: Encoder) -> None:
-        if sum(ends.n for ends in kept) + n > _KEPT:
+        if sum(ends.n for ends in kept) + n > KEPT:
             self.kept = None
             # they will be read again: while there is time
             importlib.import_module("pyarrow.parquet")

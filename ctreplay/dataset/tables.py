@@ -61,23 +61,20 @@ class ParquetTables:
         """The second half: compress and write."""
         self.files[table].write(chunks, n)
 
-    def close(self, metadata: dict[str, str], meanwhile: Callable[[], object] | None = None) -> None:
-        """End the streamed tables; `metadata` goes into every file too. Nothing is left to wait for."""
-        self.metadata = self.metadata | metadata
-        for file in self.files.values():
-            file.end(self.metadata)
-            file.file.close()
-
     def small(self, table: str, rows: list[dict[str, Any]]) -> None:
-        """Write a table that is known as a whole, after `close`."""
+        """Write a table that is known as a whole."""
         self.seen.rows[table] = rows
         self.files[table] = file = self._open(table)
         if rows:
             file.write(objects.encode(self.encoder, table, rows), len(rows))
-        file.end(self.metadata)
-        file.file.close()
 
-    def call(self, module: str, name: str, *arguments: Any) -> Any:
+    def close(self, metadata: dict[str, str]) -> None:
+        """End the files; `metadata` goes into every one too."""
+        for file in self.files.values():
+            file.end(self.metadata | metadata)
+            file.file.close()
+
+    def call(self, module: str, name: str, *arguments: Any, meanwhile: Callable[[], object] | None = None) -> Any:
         """What the function `name` of `module` returns; it is also told what was `seen`."""
         return getattr(importlib.import_module(module), name)(*arguments, seen=self.seen)
 

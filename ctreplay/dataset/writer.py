@@ -32,9 +32,9 @@ class Tables(Protocol):
     """Who writes the tables: ParquetTables in turns, `Threaded`, or `process.WriterProcess`."""
 
     def write(self, table: str, columns: Columns, n: int) -> None: ...
-    def close(self, metadata: dict[str, str], meanwhile: Callable[[], object] | None = None) -> None: ...
     def small(self, table: str, rows: list[dict[str, Any]]) -> None: ...
-    def call(self, module: str, name: str, *arguments: Any) -> Any: ...
+    def close(self, metadata: dict[str, str]) -> None: ...
+    def call(self, module: str, name: str, *arguments: Any, meanwhile: Callable[[], object] | None = None) -> Any: ...
     def end(self) -> None: ...
     def abort(self) -> None: ...
 
@@ -68,18 +68,18 @@ class Threaded:
             self.queue.put(None)
             self.thread.join()
 
-    def close(self, metadata: dict[str, str], meanwhile: Callable[[], object] | None = None) -> None:
-        """Wait until everything queued is written."""
+    def small(self, table: str, rows: list[dict[str, Any]]) -> None:
+        """Write a table that is known as a whole, after everything queued."""
         self._join()
         if self.failure is not None:
             raise self.failure
-        self.tables.close(metadata)
-
-    def small(self, table: str, rows: list[dict[str, Any]]) -> None:
-        """Write a table that is known as a whole."""
         self.tables.small(table, rows)
 
-    def call(self, module: str, name: str, *arguments: Any) -> Any:
+    def close(self, metadata: dict[str, str]) -> None:
+        """End the files, after the last `small`."""
+        self.tables.close(metadata)
+
+    def call(self, module: str, name: str, *arguments: Any, meanwhile: Callable[[], object] | None = None) -> Any:
         """What the function `name` of `module` returns."""
         return self.tables.call(module, name, *arguments)
 
@@ -133,20 +133,13 @@ class DatasetWriter:
         self.rows[table] += n
         self.tables.write(table, columns, n)
 
-    def drain(self, metadata: dict[str, str], meanwhile: Callable[[], object] | None = None) -> None:
-        """Wait until every batch is written; raises what went wrong. `metadata` goes into every file too.
-
-        `meanwhile` is called while a process writes what is left.
-        """
-        self.tables.close(metadata, meanwhile)
-
     def small(self, table: str, rows: list[dict[str, Any]]) -> None:
-        """Write a table that is known as a whole."""
+        """Write a table that is known as a whole, after all batches."""
         self.rows[table] = len(rows)
         self.tables.small(table, rows)
 
     def commit(self, run: dict[str, Any]) -> None:
-        """Write run.json last and give the folder its name."""
+        """Write run.json last and give the folder its name, when the tables are closed."""
         with open(self.folder / "run.json", "w", encoding="utf-8") as file:
             json.dump(run, file, indent=1, ensure_ascii=False)
             file.write("\n")

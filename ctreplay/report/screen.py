@@ -26,7 +26,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 def render(found: dict[str, Any], console: Console | None = None) -> None:
     """Print the triage dictionary; colour only on a terminal, NO_COLOR obeyed."""
-    console = console or Console(highlight=False)
+    # addresses in brackets and names of files are no markup
+    console = console or Console(highlight=False, markup=False, emoji=False)
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style=_LABEL, no_wrap=True, min_width=9)
     grid.add_column(overflow="fold")
@@ -166,6 +167,10 @@ def _size(count: int) -> str:
     return f"{count:,} TB"
 
 
+def _numbers(row: dict[str, Any]) -> tuple[str, str, str]:
+    return f"{row['entries']:,}", f"{row['unreplied']:,}", _size(row["bytes"])
+
+
 def _talkers(talkers: dict[str, Any], width: int) -> Group:
     wide = width >= 110
     left = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), show_edge=False, header_style=_LABEL)
@@ -177,16 +182,12 @@ def _talkers(talkers: dict[str, Any], width: int) -> Group:
         table.add_column("no reply", justify="right", no_wrap=True)
         table.add_column("bytes", justify="right", no_wrap=True)
     for row in talkers["sources"]:
-        left.add_row(row["address"], f"{row['entries']:,}", f"{row['unreplied']:,}", _size(row["bytes"]))
+        left.add_row(*map(Text, (row["address"], *_numbers(row))))
     for row in talkers["services"]:
         port = f":{row['port']}" if row["port"] is not None else ""
         address = f"[{row['address']}]" if port and ":" in row["address"] else row["address"]
-        right.add_row(
-            f"{'protocol ' if row['proto'].isdigit() else ''}{row['proto']} {address}{port}",
-            f"{row['entries']:,}",
-            f"{row['unreplied']:,}",
-            _size(row["bytes"]),
-        )
+        proto = f"protocol {row['proto']}" if row["proto"].isdigit() else row["proto"]
+        right.add_row(*map(Text, (f"{proto} {address}{port}", *_numbers(row))))
     if wide:
         both = Table.grid(padding=(0, 4))
         both.add_row(left, right)
@@ -201,7 +202,7 @@ def _trust(notes: list[dict[str, str]]) -> Group:
     grid.add_column(style=_WARN, no_wrap=True, min_width=9)
     grid.add_column(overflow="fold")
     for note in notes[:8]:
-        grid.add_row(note["what"], printable(note["text"]))
+        grid.add_row(Text(note["what"]), Text(printable(note["text"])))
     if len(notes) > 8:
         grid.add_row("", f"and {len(notes) - 8:,} more notes of this kind in captures.parquet and run.json")
     return Group(Text("What taints this capture", style=_LABEL), grid)

@@ -10,6 +10,7 @@ from ctreplay import reasons
 from ctreplay.dataset.schema import TABLES
 from ctreplay.dataset.seen import Pressure, Seen
 from ctreplay.report.duration import duration
+from ctreplay.report.pace import pace
 from ctreplay.report.share import share
 from ctreplay.report.talkers import talkers
 from ctreplay.sql import read_run
@@ -37,8 +38,7 @@ def triage(path: Path, run: dict[str, Any] | None = None, seen: Seen | None = No
         "inputs": [one["path"] for one in run["inputs"]],
         "complete": run["complete"],
         "packets": run["packets"],
-        "wall_s": run["wall_s"],
-        "packets_per_s": round(run["packets"] / run["wall_s"]) if run["wall_s"] else None,
+        **pace(run),
         "sysctls_set": run["sysctls_set"],
         "helpers": run["helpers"],
         "span": _span(run),

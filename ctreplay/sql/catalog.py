@@ -83,10 +83,10 @@ def bare() -> Iterator[duckdb.DuckDBPyConnection]:
 
     with tempfile.TemporaryDirectory(prefix="ctreplay-schema-") as folder:
         tables = ParquetTables(Path(folder), {})
-        tables.close({})
         for table in TABLES:
             if table not in STREAMED:
                 tables.small(table, [])
+        tables.close({})
         run = {"schema_version": VERSION, "engine_version": __version__, "sysctls": sysctl.defaults()}
         (Path(folder) / "run.json").write_text(json.dumps(run), encoding="utf-8")
         db = connect([folder], locked=False)

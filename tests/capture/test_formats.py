@@ -13,7 +13,8 @@ import pytest
 from backports import zstd
 from builders import T0, block, epb, frames, idb, option, pad, pcap, read, rows_of, shb
 
-from ctreplay.capture import CaptureError, hashing, open_captures
+from ctreplay import digests
+from ctreplay.capture import CaptureError, open_captures
 from ctreplay.capture.write import PcapngWriter, PcapWriter
 
 
@@ -265,8 +266,9 @@ def test_sha256_when_its_process_dies(tmp_path, monkeypatch, program):
     """As it does when a file shrinks below it: the digest is that of the bytes that are there."""
     data = pcap(frames(9))
     (tmp_path / "x.pcap").write_bytes(data)
-    monkeypatch.setattr(hashing, "LARGE", 0)
-    monkeypatch.setattr(hashing, "_PROGRAM", program)
+    (tmp_path / "program.py").write_text(program)
+    monkeypatch.setattr(digests, "LARGE", 0)
+    monkeypatch.setattr(digests, "__file__", str(tmp_path / "program.py"))
     with open_captures([tmp_path / "x.pcap"]) as source:
         assert source.hasher.process is not None
         assert source.inputs[0].sha256() == hashlib.sha256(data).hexdigest()

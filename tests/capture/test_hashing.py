@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import gc
 import hashlib
+import json
 import os
 import random
 import signal
+import subprocess
+import sys
 import time
 
 import pytest
 from builders import T0, epb, idb, pcap, rows_of, shb
 
-from ctreplay.capture import hashing, open_captures
+from ctreplay import digests
+from ctreplay.capture import open_captures
 from ctreplay.capture.inputs import InputFile
 from ctreplay.capture.merge import CHUNK
 from ctreplay.packet import Packet
@@ -20,7 +24,7 @@ from ctreplay.packet import Packet
 
 @pytest.fixture(autouse=True)
 def every_file_is_large(monkeypatch):
-    monkeypatch.setattr(hashing, "LARGE", 0)
+    monkeypatch.setattr(digests, "LARGE", 0)
 
 
 @pytest.fixture
@@ -132,6 +136,100 @@ def test_when_the_process_dies_the_file_is_read_again(tmp_path, after):
                 os.kill(source.hasher.process.pid, signal.SIGKILL)
         assert got == [frame for _, frame in found]
         assert source.inputs[0].sha256() == hashlib.sha256((tmp_path / "a.pcap").read_bytes()).hexdigest()
+
+
+@pytest.fixture
+def begun(monkeypatch):
+    """Starts with a command line as the program does; the process, which nobody else starts."""
+
+    def start(*words):
+        digests.begin(list(map(str, words)))
+        return digests._begun[-1] if digests._begun else None
+
+    monkeypatch.setattr(subprocess, "Popen", None)
+    yield start
+    digests.begun([])
+
+
+@pytest.mark.parametrize("before", [[], ["replay"], ["-q"], ["replay", "--packets", "all"]])
+def test_begun_before_all_else(tmp_path, no_thread, begun, before):
+    found = records(900, 1500)
+    paths = [tmp_path / name for name in ("a.pcap", "b.pcap")]
+    for number, path in enumerate(paths):
+        path.write_bytes(pcap(found[number::2]))
+    process = begun(*before, *paths, "-o", tmp_path / "out")
+    with open_captures(paths) as source:
+        assert process is not None and source.hasher.process is process
+        digests_found = [one.sha256() for one in source.inputs]
+    assert digests_found == [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]
+
+
+def test_begun_with_a_file_that_cannot_be_read(tmp_path, begun):
+    """As one that shrinks: whoever waits reads what is there."""
+    path = tmp_path / "a.pcap"
+    path.write_bytes(pcap(records(9, 100)))
+    process = begun(path)
+    os.kill(process.pid, signal.SIGKILL)
+    with open_captures([path]) as source:
+        assert source.hasher.process is process
+        assert source.inputs[0].sha256() == hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["list", "a.pcap"], ["explain", "a.pcap"], ["-j", "1", "a.pcap"], ["-j1", "a.pcap"], ["a.pcap", "--jobs=1"],
+        ["b.pcap"], ["."], ["-"], ["\0"], [], ["replay"],
+    ],
+)  # fmt: skip
+def test_nothing_begins_for_what_needs_no_digest(tmp_path, monkeypatch, begun, words):
+    monkeypatch.setattr(digests, "LARGE", 1)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.pcap").write_bytes(pcap(records(9, 100)))
+    assert begun(*words) is None
+
+
+def test_other_files_than_the_inputs_are_given_up(tmp_path, begun):
+    for name in ("a.pcap", "b.pcap"):
+        (tmp_path / name).write_bytes(pcap(records(9, 100)))
+    process = begun(tmp_path / "a.pcap", "--sysctl-file", tmp_path / "b.pcap")
+    assert digests.begun([str(tmp_path / "a.pcap")]) is None and process.ended
+    process = begun(tmp_path / "a.pcap")
+    with open_captures([tmp_path / "a.pcap"], hash_ahead=False) as source:
+        assert source.hasher.process is None and process.ended
+
+
+def test_no_process_to_be_had(tmp_path, monkeypatch, begun):
+    def fork():
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    (tmp_path / "a.pcap").write_bytes(pcap(records(9, 100)))
+    monkeypatch.setattr(os, "fork", fork)
+    assert begun(tmp_path / "a.pcap") is None
+
+
+def test_one_core_has_nothing_begun(tmp_path, monkeypatch, begun):
+    (tmp_path / "a.pcap").write_bytes(pcap(records(9, 100)))
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0})
+    assert begun(tmp_path / "a.pcap") is None
+
+
+def test_the_program_begins_with_it(tmp_path):
+    """A replay of a large file has its digest from the process that was there before everything else."""
+    path = tmp_path / "a.pcap"
+    with open(path, "wb") as file:
+        file.write(pcap(records(2000, 1500)))
+        file.truncate(1 << 26)
+    code = (
+        "from ctreplay.capture.inputs import InputFile; from ctreplay.capture import hashing;"
+        "InputFile.work = hashing.Hasher._start = None; from ctreplay.__main__ import program; program()"
+    )
+    out = tmp_path / "out"
+    subprocess.run([sys.executable, "-c", code, path, "-q", "-o", out], check=True)
+    with open(path, "rb") as file:
+        assert json.loads((out / "run.json").read_text())["inputs"][0]["sha256"] == (
+            hashlib.file_digest(file, "sha256").hexdigest()
+        )
 
 
 def test_nothing_stays_open(tmp_path, no_thread):

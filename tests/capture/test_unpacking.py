@@ -15,7 +15,8 @@ import pytest
 from backports import zstd
 from builders import T0, pcap, rows_of
 
-from ctreplay.capture import hashing, open_captures
+from ctreplay import digests
+from ctreplay.capture import open_captures
 from ctreplay.capture.unpacking import UnpackingProcess
 
 PACK = {"gz": gzip.compress, "zst": zstd.compress, "xz": lzma.compress, "bz2": bz2.compress}
@@ -51,7 +52,7 @@ def apart(monkeypatch):
         started.append(self)
 
     def switch(on):
-        monkeypatch.setattr(hashing, "LARGE", 0 if on else 1 << 40)
+        monkeypatch.setattr(digests, "LARGE", 0 if on else 1 << 40)
         monkeypatch.setattr(UnpackingProcess, "__init__", counted)
         started.clear()
         return started

@@ -13,7 +13,8 @@ import pytest
 from rich.console import Console
 
 import ctreplay
-from ctreplay.dataset import seen
+from ctreplay import replaying
+from ctreplay.dataset import columns, seen
 from ctreplay.replaying import replay_to
 from ctreplay.report.duration import duration
 from ctreplay.report.screen import render
@@ -149,12 +150,19 @@ def test_screen(found: dict[str, tuple[Path, dict[str, Any]]], width: int) -> No
 def test_hostile_names(found: dict[str, tuple[Path, dict[str, Any]]]) -> None:
     _, facts = found[CAPTURES[0].name]
     facts = dict(facts, inputs=["a\x1b[31m[bold]\n.pcap"], dataset="x\ty[/bold]")
+    facts["trust"] = [{"what": "damaged", "text": "b\x1b[/c]:smile:.pcap, frame 1"}]
+    facts["talkers"] = {
+        "sources": [{"address": "fe80::1", "entries": 1, "unreplied": 0, "bytes": 2}],
+        "services": [{"proto": "tcp", "address": "fe80::1", "port": 22, "entries": 1, "unreplied": 0, "bytes": 2}],
+    }
     out = io.StringIO()
     render(facts, Console(file=out, width=100, highlight=False))
     text = out.getvalue()
     assert "\x1b" not in text
     assert "a\\x1b[31m[bold]\\n.pcap" in text
     assert "x\\ty[/bold]" in text
+    assert "b\\x1b[/c]:smile:.pcap, frame 1" in text
+    assert "tcp [fe80::1]:22" in text
 
 
 def test_helper_that_was_off(found: dict[str, tuple[Path, dict[str, Any]]]) -> None:
@@ -164,13 +172,14 @@ def test_helper_that_was_off(found: dict[str, tuple[Path, dict[str, Any]]]) -> N
     assert any("helper_missed" in step["command"] for step in facts["next"])
 
 
-@pytest.mark.parametrize("kept", [seen._KEPT, 3])
+@pytest.mark.parametrize("kept", [columns.KEPT, 3])
 @pytest.mark.parametrize("capture", CAPTURES, ids=lambda path: path.name)
 def test_facts_are_the_same_while_writing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capture: Path, kept: int
 ) -> None:
     """What the writer has seen says the same as the dataset, also when it could not keep the connections."""
-    monkeypatch.setattr(seen, "_KEPT", kept)
+    for module in (replaying, seen):
+        monkeypatch.setattr(module, "KEPT", kept)
     target = tmp_path / "out"
     facts = replay_to([capture], target, sysctls=sysctl.defaults(), triaged=True)["triage"]
     assert facts == triage(target)

@@ -51,10 +51,10 @@ def test_read_back(tmp_path: Path, table: str, data: st.DataObject) -> None:
     for rows in batches:
         if streamed and rows:
             tables.write(table, {"rows": rows}, len(rows))
-    tables.close({"more": "words"})
     if not streamed:
         batches = batches[:1]
         tables.small(table, batches[0] if batches else [])
+    tables.close({"more": "words"})
     expected = [{column.name: row.get(column.name) for column in TABLES[table]} for rows in batches for row in rows]
     path = tmp_path / f"{table}.parquet"
     found = pq.read_table(path)
