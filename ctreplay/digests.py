@@ -74,7 +74,7 @@ def begin(words: Sequence[str]) -> None:
     For a process that has no threads yet, and asks for the same files with `begun`.
     """
     words = words[1:] if words[:1] == ["replay"] else words
-    if len(os.sched_getaffinity(0)) < 2 or any(word.startswith(("-j", "--jobs")) for word in words):
+    if len(os.sched_getaffinity(0)) < 2 or _jobs(words) == "1":
         return
     sizes = {word: _size(word) for word in words if not word.startswith("-")}
     # the first word is an option, a file or another command
@@ -95,6 +95,17 @@ def begun(paths: Sequence[str]) -> Digests | None:
         found.kill()
         found.wait()
     return None
+
+
+def _jobs(words: Sequence[str]) -> str:
+    """The value of --jobs."""
+    found = ""
+    for word, following in zip(words, [*words[1:], ""], strict=False):
+        if word in ("-j", "--jobs"):
+            found = following
+        elif word.startswith(("-j", "--jobs=")):
+            found = word.removeprefix("--jobs=").removeprefix("-j")
+    return found
 
 
 def _size(path: str) -> int:

@@ -5,7 +5,6 @@ A thread would ask for the interpreter lock after every piece, and the replay ho
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import threading
 from collections.abc import Sequence
@@ -14,6 +13,8 @@ from typing import TYPE_CHECKING
 from ctreplay import digests
 
 if TYPE_CHECKING:
+    import subprocess
+
     from .inputs import InputFile
 
 
@@ -34,6 +35,8 @@ class Hasher:
             threading.Thread(target=self._work, name="ctreplay-sha256", daemon=True).start()
 
     def _start(self) -> subprocess.Popen[str] | None:
+        import subprocess
+
         try:
             return subprocess.Popen(
                 [sys.executable, "-I", "-S", digests.__file__, *(one.absolute_path for one in self.inputs)],

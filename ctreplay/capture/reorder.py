@@ -7,7 +7,6 @@ them back by time, equal times in file order.
 from __future__ import annotations
 
 import mmap
-import tempfile
 from array import array
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -324,6 +323,8 @@ def sorted_reader(file: CaptureFile, damage: list[Damage], chunk: int, threaded:
     # by position means a file to point into: decompress it to one that vanishes with its last user
     stream = file.stream(threaded, hold)
     try:
+        import tempfile
+
         with tempfile.TemporaryFile(prefix="ctreplay-") as spool:
             piece = bytearray(1 << 20)
             view = memoryview(piece)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import mmap
 import os
-import subprocess
 
 from ctreplay.child import serving
 
@@ -24,6 +23,9 @@ class UnpackingProcess:
     """A stream over the file at `path`; raises OSError where it cannot be opened or no process can be started."""
 
     def __init__(self, path: str, kind: str) -> None:
+        # few captures are large and compressed
+        import subprocess
+
         self.problem: str | None = None
         self.total: int | None = None
         self.raw = os.open(path, os.O_RDONLY | os.O_CLOEXEC)

@@ -17,6 +17,7 @@ from ctreplay.cli.plain import plain_replay
 def _work(freeze: bool) -> None:
     # nothing that is imported is ever garbage: collections would cost a tenth of the start
     work: Callable[[], None]
+    options = None
     collecting = gc.isenabled()
     gc.disable()
     try:
@@ -32,7 +33,8 @@ def _work(freeze: bool) -> None:
     finally:
         if freeze:
             gc.freeze()
-        if collecting:
+        # a replay would only collect when it is over, and then walk everything
+        if collecting and not (freeze and options is not None):
             gc.enable()
     work()
 

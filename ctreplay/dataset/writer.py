@@ -10,8 +10,6 @@ from __future__ import annotations
 import json
 import os
 import queue
-import shutil
-import tempfile
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -107,13 +105,13 @@ class DatasetWriter:
         if os.path.lexists(target) and not force:
             raise DatasetExists(str(target))
         target.parent.mkdir(parents=True, exist_ok=True)
-        self.folder = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".partial", dir=target.parent))
+        self.folder = _partial(target)
         self.rows = dict.fromkeys(STREAMED, 0)
         self.fresh: Fresh = fresh
         try:
             self.tables = self._tables(metadata, way)
         except BaseException:
-            shutil.rmtree(self.folder, ignore_errors=True)
+            _remove(self.folder)
             raise
 
     def _tables(self, metadata: dict[str, str], way: Way) -> Tables:
@@ -153,7 +151,7 @@ class DatasetWriter:
             os.rename(self.target, aside)
             os.rename(self.folder, self.target)
             if aside.is_dir() and not aside.is_symlink():
-                shutil.rmtree(aside, ignore_errors=True)
+                _remove(aside)
             else:
                 aside.unlink()
         else:
@@ -162,7 +160,26 @@ class DatasetWriter:
     def abort(self) -> None:
         """Stop writing and remove the temporary folder."""
         self.tables.abort()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        _remove(self.folder)
+
+
+def _partial(target: Path) -> Path:
+    """A new folder beside `target` that nobody else may look into."""
+    while True:
+        folder = target.parent / f".{target.name}.{os.urandom(4).hex()}.partial"
+        try:
+            folder.mkdir(0o700)
+        except FileExistsError:
+            continue
+        return folder
+
+
+def _remove(folder: Path) -> None:
+    """With all that is in it, as far as that goes."""
+    # it takes as long to import as half of what is here
+    import shutil
+
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _umask() -> int:

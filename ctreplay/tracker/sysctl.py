@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable
 
@@ -97,6 +96,8 @@ def parse(settings: Iterable[str]) -> dict[str, int]:
 def _value(name: str, text: str) -> tuple[str, int]:
     if name not in DEFAULTS:
         known = [*DEFAULTS, *(n.removeprefix("nf_conntrack_") for n in DEFAULTS)]
+        import difflib
+
         near = difflib.get_close_matches(name, known, 1, 0.5)
         hint = ""
         if near:

@@ -151,7 +151,7 @@ def begun(monkeypatch):
     digests.begun([])
 
 
-@pytest.mark.parametrize("before", [[], ["replay"], ["-q"], ["replay", "--packets", "all"]])
+@pytest.mark.parametrize("before", [[], ["replay"], ["-q"], ["replay", "--packets", "all"], ["-j", "2"], ["-j2"]])
 def test_begun_before_all_else(tmp_path, no_thread, begun, before):
     found = records(900, 1500)
     paths = [tmp_path / name for name in ("a.pcap", "b.pcap")]
