@@ -10,7 +10,7 @@ from functools import partial
 
 from ctreplay import pages
 from ctreplay.child import without_numpy
-from ctreplay.cli.common import EXIT_INTERRUPTED, EXIT_USAGE, Exit, complain
+from ctreplay.cli.common import EXIT_INTERRUPTED, EXIT_USAGE, Exit, complain, reader_has_gone
 from ctreplay.cli.plain import plain_replay
 
 
@@ -66,8 +66,7 @@ def main(*, freeze: bool = False) -> None:
         complain("interrupted")
         code = EXIT_INTERRUPTED
     except BrokenPipeError:
-        # the reader of our output has gone; nothing more can be said to it
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        reader_has_gone()
         code = 0
     except OSError as exc:
         where = f": {exc.filename}" if exc.filename else ""

@@ -4,13 +4,29 @@ from __future__ import annotations
 
 import importlib
 import sys
+from typing import Any
 
 import typer
+from typer.core import TyperGroup
 
-from ctreplay.cli.common import COMMANDS
+from ctreplay.cli.common import COMMANDS, EXIT_FAILED, EXIT_FINE, Exit, reader_has_gone
+
+
+class _Commands(TyperGroup):
+    """Says with the exit code what the command found, also when nobody reads its output to the end."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            reader_has_gone()
+            # a check must not pass because of that
+            raise Exit(EXIT_FAILED if COMMANDS.get(ctx.invoked_subcommand or "") == "Checks" else EXIT_FINE) from None
+
 
 app = typer.Typer(
     name="ctreplay",
+    cls=_Commands,
     help="Replay captures through a model of Linux connection tracking; query what it decided.\n\n"
     "`ctreplay CAPTURE...` is short for `ctreplay replay CAPTURE...`.",
     no_args_is_help=True,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import NoReturn
@@ -62,6 +63,11 @@ def complain(message: str) -> None:
     """One message on stderr."""
     lines = [printable(line) for line in message.splitlines()]
     print("ctreplay: " + "\n".join(lines), file=sys.stderr)
+
+
+def reader_has_gone() -> None:
+    """Nothing more can be said on stdout."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def note(message: str) -> None:

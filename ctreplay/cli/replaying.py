@@ -87,4 +87,4 @@ def show(found: dict[str, Any], *, as_json: bool) -> None:
         json.dump(found, sys.stdout, ensure_ascii=False, default=str)
         sys.stdout.write("\n")
     else:
-        _screen().render(found)
+        _screen().render(found, sys.stdout)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TextIO
 
 from rich import box
 from rich.console import Console, Group
@@ -24,10 +24,17 @@ _COMMAND = "cyan"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def render(found: dict[str, Any], console: Console | None = None) -> None:
+def render(found: dict[str, Any], file: TextIO, width: int | None = None) -> None:
     """Print the triage dictionary; colour only on a terminal, NO_COLOR obeyed."""
     # addresses in brackets and names of files are no markup
-    console = console or Console(highlight=False, markup=False, emoji=False)
+    console = Console(file=file, width=width, highlight=False, markup=False, emoji=False)
+    # written at once and by us: when the reader has gone, that is no failure
+    with console.capture() as page:
+        _draw(found, console)
+    file.write(page.get())
+
+
+def _draw(found: dict[str, Any], console: Console) -> None:
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style=_LABEL, no_wrap=True, min_width=9)
     grid.add_column(overflow="fold")

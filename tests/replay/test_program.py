@@ -152,6 +152,31 @@ def test_a_reader_that_goes_away(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr and "BrokenPipe" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["replay", "CAPTURE", "--force", "--helper", "ftp"], 0), (["CAPTURE", "--force"], 0),
+        (["CAPTURE", "--force", "--json"], 0), (["list"], 0), (["events"], 0), (["stats"], 0), (["count"], 0),
+        (["explain"], 0), (["query", "DATASET", "never_replied"], 0), (["extract", "DATASET", "1", "-o", "-"], 0),
+        (["queries", ""], 0), (["schema", ""], 0), (["diff", "DATASET", "DATASET"], 1),
+    ],
+)  # fmt: skip
+def test_nobody_reads(tmp_path: Path, words: list[str], code: int) -> None:
+    """That is no failure, but no check that has passed either."""
+    dataset = tmp_path / "x"
+    assert run(SAMPLE, "-q", "-o", dataset).returncode == 0
+    places = {"CAPTURE": [SAMPLE, "-o", dataset], "DATASET": [dataset], "": []}
+    found = [part for word in (words if len(words) > 1 else [*words, "DATASET"]) for part in places.get(word, [word])]
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing) as nobody:
+        done = subprocess.run(
+            command(*found), env=environment(), stdout=nobody, stderr=subprocess.PIPE, text=True, timeout=60,
+            check=False,
+        )  # fmt: skip
+    assert (done.returncode, done.stderr) == (code, "")
+
+
 HOSTILE = [
     "new\nline.pcap", "esc\x1b[31mred\x1b[0m.pcap", "quo'te\"s.pcap", "[bold red]markup[bold].pcap", "bell\x07.pcap",
     "back\\slash.pcap", "csi\x9b2J.pcap", "right\u202eto-left.pcap", "percent %s {x}.pcap", "semi;colon $(x).pcap",

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rich.console import Console
 
 import ctreplay
 from ctreplay import replaying
@@ -141,7 +140,7 @@ def test_what_taints_a_capture(taints: dict[str, Any], what: str, text: str) -> 
 def test_screen(found: dict[str, tuple[Path, dict[str, Any]]], width: int) -> None:
     for name, (_, facts) in found.items():
         out = io.StringIO()
-        render(facts, Console(file=out, width=width, highlight=False))
+        render(facts, out, width)
         lines = out.getvalue().splitlines()
         assert max(len(line) for line in lines) <= width, name
         assert f"{facts['packets']:,} packets" in out.getvalue()
@@ -156,7 +155,7 @@ def test_hostile_names(found: dict[str, tuple[Path, dict[str, Any]]]) -> None:
         "services": [{"proto": "tcp", "address": "fe80::1", "port": 22, "entries": 1, "unreplied": 0, "bytes": 2}],
     }
     out = io.StringIO()
-    render(facts, Console(file=out, width=100, highlight=False))
+    render(facts, out, 100)
     text = out.getvalue()
     assert "\x1b" not in text
     assert "a\\x1b[31m[bold]\\n.pcap" in text
