@@ -7,7 +7,7 @@ A helper is only ever assigned explicitly: the kernel assigns none without a rul
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
 from ctreplay.helpers.control import Helper
 from ctreplay.helpers.kinds import AMANDA, FTP, IRC, NETBIOS_NS, PPTP, Q931, RAS, SANE, SIP, SNMP, TFTP
@@ -91,6 +91,14 @@ def describe(assignments: Assignments) -> list[dict[str, object]]:
         {"helper": helper.name, "protocol": _L4_NAMES[proto], "port": port}
         for (proto, port), helper in sorted(assignments.items(), key=lambda item: (item[1].name, item[0]))
     ]
+
+
+def options(described: Sequence[Mapping[str, object]]) -> list[str]:
+    """The `--helper` options that assign what `describe` has written."""
+    if described and list(described) == describe(parse(["all"])):
+        return ["all"]
+    names = {helper.name: name for name, variants in HELPERS.items() for helper, _, _ in variants}
+    return [f"{names[str(one['helper'])]}={one['port']}/{one['protocol']}" for one in described]
 
 
 def observed() -> Assignments:

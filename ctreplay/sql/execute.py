@@ -168,17 +168,28 @@ def check_needs(query: Query, paths: Sequence[str | os.PathLike[str]]) -> None:
         raise QueryError(f"query {query.name} compares runs: name two datasets or more")
     if query.needs != "packets all":
         return
-    import shlex
-
     for path in paths:
         run = read_run(path)
         level = run.get("packets_level")
         if level != "all":
-            inputs = " ".join(shlex.quote(one["path"]) for one in run.get("inputs", []))
             raise QueryError(
                 f"query {query.name} needs every packet, but {path} was written with --packets {level}; replay again: "
-                f"ctreplay {inputs} --packets all --force -o {shlex.quote(str(path))}"
+                f"{_with_every_packet(path, run)}"
             )
+
+
+def _with_every_packet(path: str | os.PathLike[str], run: dict[str, Any]) -> str:
+    """The command that writes the dataset anew with all its packets, otherwise as it was."""
+    import shlex
+
+    from ctreplay.helpers.registry import options
+
+    words = ["ctreplay", *(one["path"] for one in run.get("inputs", [])), "--packets", "all"]
+    for name, value in run.get("sysctls_set", {}).items():
+        words += ["--sysctl", f"{name}={value}"]
+    for option in options(run.get("helpers", [])):
+        words += ["--helper", option]
+    return shlex.join([*words, "--force", "-o", str(path)])
 
 
 def query_named(paths: Sequence[str | os.PathLike[str]], query: Query, given: dict[str, str]) -> Result:

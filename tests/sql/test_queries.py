@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -119,6 +123,24 @@ def test_needs_packets(replayed):
     check_needs(query, [replayed("keepalives.pcap")])
     with pytest.raises(QueryError, match=r"needs every packet.*--packets all --force -o"):
         query_named([replayed("keepalives.pcap", "notable")], query, {})
+
+
+@pytest.mark.parametrize("helpers", [[], ["all"], ["ftp", "sip=5060/udp,5061/tcp"], ["h323"], ["q931=1721", "tftp"]])
+def test_what_writes_every_packet_keeps_the_settings(tmp_path, helpers):
+    sysctls = {"nf_conntrack_max": 10, "nf_conntrack_tcp_loose": 0}
+    capture, target = SAMPLES / "keepalives.pcap", tmp_path / "it's one"
+    ctreplay.replay(capture, target, sysctls=sysctls, helpers=helpers)
+    before = json.loads((target / "run.json").read_text())
+    with pytest.raises(QueryError) as told:
+        query_named([target], library.load("idle_gaps"), {})
+    words = shlex.split(str(told.value).split("replay again: ")[1])
+    assert words[0] == "ctreplay"
+    subprocess.run([sys.executable, "-m", *words, "-q"], check=True, timeout=60)
+    after = json.loads((target / "run.json").read_text())
+    assert after["packets_level"] == "all"
+    assert {name: after[name] for name in ("sysctls", "helpers", "inputs")} == {
+        name: before[name] for name in ("sysctls", "helpers", "inputs")
+    }
 
 
 def test_compare_needs_two(replayed):
