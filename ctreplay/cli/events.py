@@ -29,7 +29,7 @@ from ctreplay.cli.origin import (
 if TYPE_CHECKING:
     from ctreplay.text.filters import Filters
     from ctreplay.text.history import Event
-    from ctreplay.timetravel.instant import Instant
+    from ctreplay.timetravel.instant import Window
     from ctreplay.timetravel.origin import Origin
 
 _FORMS = ("extended", "id", "timestamp", "ktimestamp", "labels", "xml", "save", "json")
@@ -56,19 +56,29 @@ def events(
 ) -> None:
     """The events, as conntrack -E prints them.
 
+    With `expect` behind the source: those of the expectations, as conntrack -E expect.
+
     Forms of -o, several with commas: timestamp, extended, id, ktimestamp, xml, save, json (an object per line).
     """
+    from ctreplay.timetravel.instant import Window
+
     options = forms(output, _FORMS)
     if json:
         options.add("json")
     wanted = kinds(event_mask)
-    window = (instant(since, "--from") if since else None, instant(up_to, "--to") if up_to else None)
+    window = Window(instant(since, "--from") if since else None, instant(up_to, "--to") if up_to else None)
+    if len(sources) > 1 and sources[-1] == "expect":
+        from ctreplay.cli.expectations import show_events
+
+        origin = open_origin(sources[:-1], sysctl, sysctl_file, capture, helper)
+        show_events(origin, wanted, window, options, filters)
+        return
     # SCTP's verification tags are in no table
     again = "save" in options
-    origin = (open_origin if again else open_dataset_or_origin)(sources, sysctl, sysctl_file, capture, helper)
+    source = (open_origin if again else open_dataset_or_origin)(sources, sysctl, sysctl_file, capture, helper)
     with printed(options) as show:
         shown = 0
-        for event in history(origin, window):
+        for event in history(source, window):
             if event.kind in wanted and filters(event.flow):
                 show(event)
                 shown += 1
@@ -105,7 +115,7 @@ def kinds(mask: str) -> set[str]:
     return found
 
 
-def history(source: Origin | Path, window: tuple[Instant | None, Instant | None]) -> Iterator[Event]:
+def history(source: Origin | Path, window: Window) -> Iterator[Event]:
     """Events within the window."""
     if isinstance(source, Path):
         from ctreplay.sql import DatasetError, read_run
@@ -120,11 +130,10 @@ def history(source: Origin | Path, window: tuple[Instant | None, Instant | None]
         first_ts = run["first_ts_ns"] or 0
     else:
         found, first_ts = replayed(source)
-    since, up_to = (None if one is None or one.kind == "end" else one for one in window)
     for event in found:
-        if since is not None and not reached(event, since, first_ts):
+        if not window.begun(event.ts, event.packet, first_ts):
             continue
-        if up_to is not None and beyond(event, up_to, first_ts):
+        if window.over(event.ts, event.packet, first_ts):
             # in order of time and packet: nothing more can follow
             return
         yield event
@@ -148,20 +157,6 @@ def replayed(origin: Origin) -> tuple[Iterator[Event], int]:
 
     first_ts = journey(origin, work, sink=sink)
     return iter(taken), first_ts
-
-
-def reached(event: Event, since: Instant, first_ts: int) -> bool:
-    """Whether the event lies at or after the instant."""
-    if since.kind == "packet":
-        return event.packet is not None and event.packet >= since.value
-    return event.ts >= since.at(first_ts)
-
-
-def beyond(event: Event, up_to: Instant, first_ts: int) -> bool:
-    """Whether the event lies after the instant."""
-    if up_to.kind == "packet":
-        return event.packet is not None and event.packet > up_to.value
-    return event.ts > up_to.at(first_ts)
 
 
 @contextmanager

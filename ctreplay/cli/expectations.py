@@ -1,7 +1,8 @@
-"""`ctreplay list DATASET expect`: expectations that wait for their connection, at any moment."""
+"""`ctreplay list DATASET expect` and `events DATASET expect`: what waits for its connection, and how that changes."""
 
 from __future__ import annotations
 
+import json
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,9 @@ from ctreplay.cli.common import fail, note, printable
 from ctreplay.cli.origin import instant, journey
 
 if TYPE_CHECKING:
+    from ctreplay.helpers.expectations import Expectation
     from ctreplay.text.filters import Filters
+    from ctreplay.timetravel.instant import Window
     from ctreplay.timetravel.origin import Origin
 
 
@@ -39,6 +42,68 @@ def show_expectations(origin: Origin, at: str, options: set[str], filters: Filte
         sys.stdout.writelines(printable(form(exp, now)) + "\n" for exp in shown)
     if clock:
         note(clock)
+    _note_watched(origin)
+    note(f"ctreplay {__version__}: {len(shown)} expectations have been shown.")
+
+
+def _note_watched(origin: Origin) -> None:
     if not origin.helpers:
         note("no helper is on, as by default in the kernel: these were only watched; --helper ftp turns one on")
-    note(f"ctreplay {__version__}: {len(shown)} expectations have been shown.")
+
+
+class Told:
+    """A journal of expectations that keeps the events of these kinds and filters, as lines or objects."""
+
+    def __init__(self, kinds: set[str], options: set[str], filters: Filters) -> None:
+        self.kinds = kinds
+        self.options = options
+        self.filters = filters
+        # instant in ns, packet, as it is shown
+        self.events: list[tuple[int, int | None, str]] = []
+
+    def _tell(self, kind: str, exp: Expectation, ts: int, packet: int | None, reason: str | None) -> None:
+        from ctreplay.text import expectation as text
+
+        if kind not in self.kinds or not self.filters(text.as_flow(exp)):
+            return
+        if "json" in self.options:
+            head = {"event": kind, "ts_ns": ts, "packet": packet, "reason": reason}
+            told = {name: value for name, value in head.items() if value is not None}
+            shown = json.dumps(told | text.expectation_object(exp, ts))
+        else:
+            shown = text.event(kind, exp, self.options, ts)
+        self.events.append((ts, packet, shown))
+
+    def created(self, exp: Expectation, ts: int, packet: int) -> None:
+        """EXP_NEW."""
+        self._tell("NEW", exp, ts, packet, None)
+
+    def refreshed(self, exp: Expectation, ts: int, packet: int) -> None:
+        """The kernel tells nobody."""
+
+    def matched(self, exp: Expectation, ts: int, packet: int) -> None:
+        """The kernel tells nobody when the expectation stays."""
+
+    def ended(self, exp: Expectation, ts: int, packet: int, why: str) -> None:
+        """EXP_DESTROY."""
+        self._tell("DESTROY", exp, ts, packet or None, why)
+
+
+def show_events(origin: Origin, kinds: set[str], window: Window, options: set[str], filters: Filters) -> None:
+    """Lines of `conntrack -E expect`, in order."""
+    from ctreplay import __version__
+    from ctreplay.timetravel.instant import END
+
+    if options & {"xml", "save"}:
+        fail("events … expect: as lines, with -o timestamp, or as json")
+
+    def work(travel: Any) -> tuple[list[tuple[int, int | None, str]], int]:
+        journal = travel.helpers.table.journal = Told(kinds, options, filters)
+        travel.to(END)
+        return journal.events, travel.first_ts or 0
+
+    events, first_ts = journey(origin, work)
+    shown = [text for ts, packet, text in events if window.holds(ts, packet, first_ts)]
+    sys.stdout.writelines(text + "\n" for text in shown)
+    _note_watched(origin)
+    note(f"ctreplay {__version__}: {len(shown)} expectation events have been shown.")

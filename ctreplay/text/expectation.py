@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import ipaddress
+from collections.abc import Container
 from typing import Any
 
 from ctreplay.dataset.addresstext import address_text
 from ctreplay.dataset.expectation_rows import flags_text
 from ctreplay.helpers.expectations import ALL, Expectation
 from ctreplay.text.flow import Flow, transport
+from ctreplay.text.line import EVENTS, stamped
 from ctreplay.tracker import codes
 
 _SECOND = 1_000_000_000
 _GRE = 47
+# only the classes of this helper have names
+_CLASSES = {"sip": ("signalling", "audio", "video", "image")}
 
 
 def left(exp: Expectation, now: int) -> int:
@@ -40,6 +45,11 @@ def line(exp: Expectation, now: int) -> str:
     return " ".join(parts)
 
 
+def event(kind: str, exp: Expectation, options: Container[str], ts: int) -> str:
+    """One line of `conntrack -E expect`; with `timestamp` in the options its time comes first, in microseconds."""
+    return stamped(EVENTS[kind] + line(exp, ts), options, ts)
+
+
 def _part(proto: int, one: int, two: int) -> str:
     form = "{}={:#x}" if proto == _GRE else "{}={}"
     return " ".join(form.format(name, value) for name, value in transport(proto, one, two))
@@ -49,10 +59,13 @@ def proc(exp: Expectation, now: int) -> str:
     """One line of /proc/net/nf_conntrack_expect."""
     flags = flags_text(exp.flags)
     ports = _part(exp.proto, exp.sport, exp.dport)
+    src, dst = (address_text(one, exp.family) for one in (exp.src, exp.dst))
+    if exp.family == 6:
+        src, dst = (ipaddress.ip_address(one).exploded for one in (src, dst))
+    kind = f"/{_CLASSES[exp.helper][exp.kind]}" if exp.helper in _CLASSES else ""
     return (
-        f"{left(exp, now)} l3proto = {2 if exp.family == 4 else 10} proto={exp.proto} "
-        f"src={address_text(exp.src, exp.family)} dst={address_text(exp.dst, exp.family)} {ports} "
-        f"{flags + ' ' if flags else ''}{exp.helper}"
+        f"{left(exp, now)} l3proto = {2 if exp.family == 4 else 10} proto={exp.proto} src={src} dst={dst} {ports} "
+        f"{flags + ' ' if flags else ''}{exp.helper}{kind}"
     )
 
 

@@ -75,10 +75,12 @@ def ctime(ts: int) -> str:
 
 def event(kind: str, flow: Flow, options: Container[str], ts: int) -> str:
     """One event; with `timestamp` in the options its time comes first, in microseconds."""
-    text = EVENTS[kind] + line(flow, options)
-    if "timestamp" in options:
-        return f"[{ts // _SECOND}.{ts % _SECOND // 1000:06d}]\t{text}"
-    return text
+    return stamped(EVENTS[kind] + line(flow, options), options, ts)
+
+
+def stamped(text: str, options: Container[str], ts: int) -> str:
+    """The line of an event, behind its time if that is asked for."""
+    return f"[{ts // _SECOND}.{ts % _SECOND // 1000:06d}]\t{text}" if "timestamp" in options else text
 
 
 def proc(flow: Flow) -> str:

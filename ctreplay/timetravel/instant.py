@@ -49,6 +49,36 @@ class Instant:
 END = Instant("end")
 
 
+@dataclass(frozen=True)
+class Window:
+    """What happens from one instant up to another, both included; None and the end are no bound."""
+
+    since: Instant | None = None
+    up_to: Instant | None = None
+
+    def begun(self, ts: int, packet: int | None, first_ts: int) -> bool:
+        """Whether what happens at `ts`, by `packet` (None: a timer), lies at the first instant or after it."""
+        since = self.since
+        if since is None or since.kind == "end":
+            return True
+        if since.kind == "packet":
+            return packet is not None and packet >= since.value
+        return ts >= since.at(first_ts)
+
+    def over(self, ts: int, packet: int | None, first_ts: int) -> bool:
+        """Whether it lies after the second one."""
+        up_to = self.up_to
+        if up_to is None or up_to.kind == "end":
+            return False
+        if up_to.kind == "packet":
+            return packet is not None and packet > up_to.value
+        return ts > up_to.at(first_ts)
+
+    def holds(self, ts: int, packet: int | None, first_ts: int) -> bool:
+        """Whether it lies between them."""
+        return self.begun(ts, packet, first_ts) and not self.over(ts, packet, first_ts)
+
+
 def scaled(number: str, unit: int) -> int:
     """A decimal number times `unit` ns, exactly; what is finer than a nanosecond is cut off."""
     whole, _, rest = number.partition(".")

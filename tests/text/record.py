@@ -1,5 +1,7 @@
 """What the real conntrack program prints for a packet mix: `python -m tests.text.record OUT.json [SYSCTL=N ...]`.
 
+With `expect` behind OUT.json it is a mix for helpers, and what it prints of expectations; needs the program nft too.
+
 The packets run through this machine's kernel in a private network namespace without any way out; needs root.
 """
 
@@ -14,7 +16,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.text.traffic import packets
+from tests.text.traffic import expecting, packets
 
 DUMPS = {
     "plain": "-L",
@@ -52,7 +54,30 @@ EVENTS = {
 }
 
 
-def record(sysctls: dict[str, int]) -> dict[str, Any]:
+HELPERS = (("ftp", "tcp", 21), ("tftp", "udp", 69), ("sip", "udp", 5060), ("sip", "tcp", 5060), ("irc", "tcp", 6667))
+EXPECTATION_DUMPS = {
+    "ipv4": "-L expect -f ipv4",
+    "ipv6": "-L expect -f ipv6",
+    "flows": "-L",
+}
+EXPECTATION_EVENTS = {
+    "plain": "-E expect",
+    "timestamp": "-E expect -o timestamp",
+    "flows": "-E",
+}
+
+
+def _assign_helpers() -> None:
+    objects, rules = "", ""
+    for name, proto, port in HELPERS:
+        objects += f'ct helper {name}-{proto} {{ type "{name}" protocol {proto}; }}\n'
+        rules += f'{proto} dport {port} ct helper set "{name}-{proto}"\n'
+    chain = "chain assign { type filter hook prerouting priority -160\n" + rules + "}"
+    text = "table inet helpers {\n" + objects + chain + "\n}\n"
+    subprocess.run(["nft", "-f", "-"], input=text, text=True, check=True)
+
+
+def record(sysctls: dict[str, int], expect: bool) -> dict[str, Any]:
     """Packets with their times, and what conntrack printed. Raises ctreplay.verify.errors.CannotVerify."""
     from ctreplay.verify import namespace, rules
 
@@ -61,31 +86,34 @@ def record(sysctls: dict[str, int]) -> dict[str, Any]:
     for name, value in ({"nf_conntrack_checksum": 0, "nf_conntrack_events": 1} | sysctls).items():
         namespace.sysctl(f"net.netfilter.{name}", value)
     rules.install()
+    if expect:
+        _assign_helpers()
     listeners = {}
-    for name, arguments in EVENTS.items():
+    events_of, dumps_of = (EXPECTATION_EVENTS, EXPECTATION_DUMPS) if expect else (EVENTS, DUMPS)
+    for name, arguments in events_of.items():
         listeners[name] = subprocess.Popen(
             ["conntrack", *arguments.split()], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
         )
     time.sleep(0.5)
     sent = []
-    for packet in packets():
+    for packet in expecting() if expect else packets():
         sent.append((time.time_ns(), packet.hex()))
         os.write(tun, packet)
     time.sleep(0.3)
     dumps = {}
-    for name, arguments in DUMPS.items():
+    for name, arguments in dumps_of.items():
         moment = time.time_ns()
         done = subprocess.run(["conntrack", *arguments.split()], capture_output=True, text=True, check=True)
         dumps[name] = {"at": moment, "arguments": arguments, "lines": done.stdout.splitlines(), "said": done.stderr}
     moment = time.time_ns()
-    proc = Path("/proc/net/nf_conntrack")
+    proc = Path("/proc/net/nf_conntrack_expect" if expect else "/proc/net/nf_conntrack")
     if proc.exists():
         dumps["proc"] = {"at": moment, "arguments": "", "lines": proc.read_text().splitlines(), "said": ""}
     events = {}
     for name, process in listeners.items():
         process.send_signal(signal.SIGINT)
         out, _ = process.communicate(timeout=10)
-        events[name] = {"arguments": EVENTS[name], "lines": out.splitlines()}
+        events[name] = {"arguments": events_of[name], "lines": out.splitlines()}
     stats = subprocess.run(["conntrack", "-S"], capture_output=True, text=True, check=True).stdout
     count = subprocess.run(["conntrack", "-C"], capture_output=True, text=True, check=True).stdout
     version = subprocess.run(["conntrack", "--version"], capture_output=True, text=True, check=True).stdout.strip()
@@ -93,6 +121,7 @@ def record(sysctls: dict[str, int]) -> dict[str, Any]:
         "kernel": release,
         "program": version,
         "sysctls": sysctls,
+        "helpers": [f"{name}={port}/{proto}" for name, proto, port in HELPERS] if expect else [],
         "packets": sent,
         "dumps": dumps,
         "events": events,
@@ -102,7 +131,8 @@ def record(sysctls: dict[str, int]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    given = dict(pair.split("=") for pair in sys.argv[2:])
+    words = [word for word in sys.argv[2:] if word != "expect"]
     os.environ["TZ"] = "UTC"
-    found = record({name: int(value) for name, value in given.items()})
+    given = (pair.split("=") for pair in words)
+    found = record({name: int(value) for name, value in given}, "expect" in sys.argv[2:])
     Path(sys.argv[1]).write_text(json.dumps(found, indent=0) + "\n", encoding="utf-8")

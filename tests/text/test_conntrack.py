@@ -32,6 +32,7 @@ def normal(line: str) -> tuple[str, int | None]:
     line = re.sub(r"^\[\d+\.\d{6}\]\t", "[TIME]\t", line)
     timeout = None
     match = re.search(r"^((?:\[TIME\]\t)?(?: *\[[A-Z]+\] )?(?:ipv[46] +\d+ )?\w+ +\d+ )(\d+)(?= )", line)
+    match = match or re.search(r"^((?:\[TIME\]\t)?(?: *\[[A-Z]+\] )?)(\d+)(?= (?:l3)?proto)", line)
     if match is None:
         match = re.search(r"^(-[AUD] -t )(\d+)", line) or re.search(r"(<timeout>)(\d+)", line)
     if match:
@@ -51,27 +52,39 @@ def same(ours: list[str], theirs: list[str], *, ordered: bool) -> None:
         assert one is None or other is None or abs(one - other) <= 1, line
 
 
+def words(arguments: str) -> tuple[list[str], list[str]]:
+    """What follows the source, and the options."""
+    _, *rest = arguments.split() or [""]
+    return [word for word in rest if word == "expect"], [word for word in rest if word != "expect"]
+
+
 def compare(recording: dict[str, Any], folder: Path, run: Run, through_dataset: bool) -> None:
     capture = pcap.write(folder / "mix.pcap", [(ts, bytes.fromhex(data)) for ts, data in recording["packets"]])
-    sysctls = [word for name, value in recording["sysctls"].items() for word in ("--sysctl", f"{name}={value}")]
-    source: list[object] = [capture, *sysctls]
+    helpers = recording.get("helpers", [])
+    settings = [word for name, value in recording["sysctls"].items() for word in ("--sysctl", f"{name}={value}")]
+    settings += [word for name in helpers for word in ("--helper", name)]
+    source: list[object] = [capture]
     if through_dataset:
-        assert run(capture, *sysctls, "-o", folder / "mix.ctreplay", "-q")[0] == 0
+        assert run(capture, *settings, "-o", folder / "mix.ctreplay", "-q")[0] == 0
+        settings = []
         source = [folder / "mix.ctreplay"]
     for name, dump in recording["dumps"].items():
-        arguments = dump["arguments"].removeprefix("-L").split() if name != "proc" else ["-o", "proc"]
-        code, out, err = run("list", *source, "--at", dump["at"], *arguments)
+        table, arguments = words(dump["arguments"])
+        if name == "proc":
+            table, arguments = ["expect"] if helpers else [], ["-o", "proc"]
+        code, out, err = run("list", *source, *table, "--at", dump["at"], *arguments, *settings)
         assert code == 0, err
         same(out.splitlines(), dump["lines"], ordered=False)
         if dump["said"]:
-            shown = re.search(r"(\d+ flow entries have been shown)", dump["said"])
+            shown = re.search(r"(\d+ (?:flow entries|expectations) have been shown)", dump["said"])
             assert shown and shown[1] in err
     for _, events in recording["events"].items():
-        code, out, err = run("events", *source, *events["arguments"].removeprefix("-E").split())
+        table, arguments = words(events["arguments"])
+        code, out, err = run("events", *source, *table, *arguments, *settings)
         assert code == 0, err
         same(out.splitlines(), events["lines"], ordered=True)
-    assert run("count", *source, "--at", dump["at"])[1].strip() == recording["count"]
-    line = run("stats", *source)[1].splitlines()[0]
+    assert run("count", *source, "--at", dump["at"], *settings)[1].strip() == recording["count"]
+    line = run("stats", *source, *settings)[1].splitlines()[0]
     names, values = zip(*(pair.split("=") for pair in line.split("\t")[1].split()), strict=True)
     kernel = [dict(pair.split("=") for pair in cpu.split("\t")[1].split()) for cpu in recording["stats"]]
     assert list(names) == list(kernel[0]) and line.startswith("cpu=0   \t") and line.endswith(" ")
@@ -84,14 +97,17 @@ def test_recorded(path: Path, through_dataset: bool, tmp_path: Path, run: Run) -
     compare(json.loads(path.read_text(encoding="utf-8")), tmp_path, run, through_dataset)
 
 
-def test_live(tmp_path: Path, run: Run) -> None:
+@pytest.mark.parametrize("mix", ([], ["expect"]), ids=("flows", "expectations"))
+def test_live(tmp_path: Path, run: Run, mix: list[str]) -> None:
     """The same on this machine's kernel, now."""
     if os.geteuid() != 0 or sys.platform != "linux":
         pytest.skip("needs root on Linux for a network namespace")
-    if shutil.which("conntrack") is None:
-        pytest.skip("the program conntrack is not installed")
+    for program in ("conntrack", *(["nft"] if mix else [])):
+        if shutil.which(program) is None:
+            pytest.skip(f"the program {program} is not installed")
     target = tmp_path / "live.json"
-    command = [sys.executable, "-m", "tests.text.record", target, "nf_conntrack_acct=1", "nf_conntrack_timestamp=0"]
+    settings = ["nf_conntrack_acct=1", "nf_conntrack_timestamp=0"]
+    command = [sys.executable, "-m", "tests.text.record", target, *mix, *settings]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
     if "CannotVerify" in done.stderr:
         pytest.skip(done.stderr.strip().splitlines()[-1])

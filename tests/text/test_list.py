@@ -252,3 +252,38 @@ def test_expectations(run: Run) -> None:
     code, out, err = run("list", capture, "expect", "--helper", "ftp", "--at", f"packet:{number}")
     assert code == 0 and out.startswith("300 proto=6 src=") and out.endswith("class=0 helper=ftp\n")
     assert "1 expectations have been shown" in err
+
+
+def test_expectation_events(run: Run, tmp_path: Path) -> None:
+    """Those of the dataset, of a window, of a kind, of a filter; as lines and as objects."""
+    source = [SAMPLES / "ftp_passive.pcap", "expect", "--helper", "ftp"]
+    code, out, err = run("events", *source)
+    lines = out.splitlines()
+    assert code == 0 and f"{len(lines)} expectation events have been shown" in err and "only watched" not in err
+    dataset = tmp_path / "x"
+    assert run(source[0], "--helper", "ftp", "-q", "-o", dataset)[0] == 0
+    assert run("events", dataset, "expect")[1] == out
+    told = [json.loads(line) for line in run("events", *source, "--json")[1].splitlines()]
+    rows = json.loads(
+        run(
+            "query", dataset, "--json", "-c",
+            "SELECT event, epoch_ns(ts) AS ts_ns, packet, reason, timeout_s, expectation_id FROM expectation_events "
+            "ORDER BY event_id",
+        )[1]
+    )  # fmt: skip
+    assert [{name: one.get(name) for name in rows[0]} for one in told] == rows
+    assert [one["event"] for one in told[:2]] == ["NEW", "DESTROY"] and told[1]["reason"] == "matched"
+    new, destroyed = ([line for line in lines if kind in line] for kind in ("    [NEW] 300 ", "[DESTROY] 2"))
+    assert len(new) == len(destroyed) == len(lines) // 2
+    assert run("events", *source, "-e", "NEW")[1].splitlines() == new
+    assert run("events", *source, "-p", "udp")[1] == ""
+    port = told[0]["dport"]
+    assert run("events", *source, "--dport", port)[1].splitlines() == lines[:2]
+    assert run("events", *source, "--from", f"packet:{told[2]['packet']}")[1].splitlines() == lines[2:]
+    assert run("events", *source, "--to", told[1]["ts_ns"])[1].splitlines() == lines[:2]
+    stamp = f"[{told[0]['ts_ns'] // 10**9}.{told[0]['ts_ns'] % 10**9 // 1000:06d}]\t"
+    assert run("events", *source, "-o", "timestamp")[1].splitlines()[0] == stamp + lines[0]
+    code, _, err = run("events", *source, "-o", "xml")
+    assert code == 2 and "as lines" in err
+    code, watched, err = run("events", *source[:2])
+    assert watched == out and "only watched" in err

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 
+from tests.helpers import dialogues
 from tests.traffic import build as b
 
 A4, B4 = socket.inet_aton("10.9.0.2"), socket.inet_aton("10.9.1.2")
@@ -70,3 +71,8 @@ def packets() -> list[bytes]:
     found.append(_ip(True, 33, b"\x10\x00\x20\x00" + bytes(20)))
     found += [_sctp(True, 0, b.chunk(1, 0, init)), _sctp(False, 0x11111111, b.chunk(2, 0, init_ack))]
     return found
+
+
+def expecting() -> list[bytes]:
+    """IP packets for helpers at their ports: sessions that announce connections, some of which come."""
+    return [packet for _, packet in dialogues.generate(4711, ["ftp", "irc", "sip", "tftp"], 40)]
