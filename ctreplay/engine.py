@@ -124,9 +124,7 @@ class Engine:
                 return 0
             w = whole
         tracker.process(w)
-        if self.level == 2 or (
-            self.level == 1 and (w.reason or not (w.ctstate == _ESTABLISHED or w.ctstate == _NEW))
-        ):
+        if self.level == 2 or (self.level == 1 and (w.reason or not (w.ctstate == _ESTABLISHED or w.ctstate == _NEW))):
             self.sink.packet(p, w, w.reason if w.reason else w.note, tracker.tuple_entry, tracker.now)
         return 0
 

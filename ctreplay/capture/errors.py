@@ -43,9 +43,7 @@ class Damage(NamedTuple):
     skipped_bytes: int = 0
 
     def __str__(self) -> str:
-        after = (
-            f"reading went on after {self.skipped_bytes} bytes" if self.recovered else "the rest was not read"
-        )
+        after = f"reading went on after {self.skipped_bytes} bytes" if self.recovered else "the rest was not read"
         return f"{self.path}: frame {self.frame}, offset {self.offset}: {self.what}; {after}"
 
 

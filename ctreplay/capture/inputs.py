@@ -52,11 +52,7 @@ def capture_format(head: bytes) -> str | None:
     """'pcap' or 'pcapng' by the first bytes, None for anything else."""
     if len(head) >= 4 and int.from_bytes(head[:4], "little") in MAGICS:
         return "pcap"
-    if (
-        len(head) >= 12
-        and head[:4] == b"\x0a\x0d\x0d\x0a"
-        and head[8:12] in (b"\x4d\x3c\x2b\x1a", b"\x1a\x2b\x3c\x4d")
-    ):
+    if len(head) >= 12 and head[:4] == b"\x0a\x0d\x0d\x0a" and head[8:12] in (b"\x4d\x3c\x2b\x1a", b"\x1a\x2b\x3c\x4d"):
         return "pcapng"
     return None
 
@@ -68,11 +64,7 @@ def describe(head: bytes) -> str:
     for magic, name in OTHER_FORMATS:
         if head.startswith(magic):
             return f"this is {name}"
-    if (
-        len(head) >= 16
-        and head[8] & 0x7F in range(1, 25)
-        and int.from_bytes(head[10:12], "big") in range(16, 65535)
-    ):
+    if len(head) >= 16 and head[8] & 0x7F in range(1, 25) and int.from_bytes(head[10:12], "big") in range(16, 65535):
         size = int.from_bytes(head[10:12], "big")
         if len(head) > size + 12 and head[size + 8] & 0x7F == head[8] & 0x7F:
             return "this looks like an ERF capture; convert it with `editcap -F pcap`"
@@ -287,11 +279,7 @@ def find_files(
             status = os.stat(given)
         except OSError as error:
             if strict:
-                why = (
-                    "does not exist"
-                    if isinstance(error, FileNotFoundError)
-                    else f"cannot be read: {error.strerror}"
-                )
+                why = "does not exist" if isinstance(error, FileNotFoundError) else f"cannot be read: {error.strerror}"
                 raise CaptureError(why, given) from None
             skipped.append(Skipped(given, f"cannot be read: {error.strerror}"))
             return
@@ -300,9 +288,7 @@ def find_files(
             if key in seen and not strict:
                 return
             seen.add(key)
-            file = CaptureFile(
-                InputFile(given, os.path.abspath(given), status.st_size, False), len(files), captures
-            )
+            file = CaptureFile(InputFile(given, os.path.abspath(given), status.st_size, False), len(files), captures)
         elif stat.S_ISFIFO(status.st_mode) or stat.S_ISCHR(status.st_mode):
             if not strict:
                 skipped.append(Skipped(given, "not a regular file"))

@@ -51,9 +51,7 @@ class PcapReader(Reader):
     def open(self) -> None:
         """Read the file header and describe the file's one interface."""
         if not self.fill(24):
-            raise CaptureError(
-                f"truncated in the pcap file header ({self.end - self.pos} of 24 bytes)", self.file.path
-            )
+            raise CaptureError(f"truncated in the pcap file header ({self.end - self.pos} of 24 bytes)", self.file.path)
         magic = int.from_bytes(self.view[:4], "little")
         if magic not in MAGICS:
             raise CaptureError("not a pcap file", self.file.path)
@@ -63,9 +61,7 @@ class PcapReader(Reader):
             raise CaptureError("more captures than can be told apart (65,536)", self.file.path)
         network = self.u32(20)
         major, minor = (
-            (self.u32(4) >> 16, self.u32(4) & 0xFFFF)
-            if self.big
-            else (self.u32(4) & 0xFFFF, self.u32(4) >> 16)
+            (self.u32(4) >> 16, self.u32(4) & 0xFFFF) if self.big else (self.u32(4) & 0xFFFF, self.u32(4) >> 16)
         )
         fact.format = "pcap" if self.header == 16 else "pcap (modified)"
         fact.byte_order = "big" if self.big else "little"
@@ -123,9 +119,7 @@ class PcapReader(Reader):
             if self.end - self.pos < self.header and not self.fill(self.header):
                 if self.stream is not None:
                     cut = self.end - self.pos
-                    what = (
-                        f"the file ends inside a record header ({cut} of {self.header} bytes)" if cut else ""
-                    )
+                    what = f"the file ends inside a record header ({cut} of {self.header} bytes)" if cut else ""
                     self.finish(self.base + self.pos, what)
                 return False
             p = self.pos

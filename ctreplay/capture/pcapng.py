@@ -146,9 +146,7 @@ class PcapngReader(Reader):
                 if fact is not self.fact:
                     self.fact = fact
                 return True
-        self.note(
-            self.base + p, f"a packet of interface {interface}, which is not described", True, self.pos - p
-        )
+        self.note(self.base + p, f"a packet of interface {interface}, which is not described", True, self.pos - p)
         return False
 
     def stamp(self, high: int, low: int, p: int) -> None:

@@ -38,9 +38,7 @@ class PcapWriter:
         if not 0 <= seconds < 1 << 32:
             raise ValueError(f"a pcap file cannot hold the time {ts} ns; use pcapng")
         self.file.write(
-            self.record.pack(
-                seconds, rest // self.scale, len(data), len(data) if wirelen is None else wirelen
-            )
+            self.record.pack(seconds, rest // self.scale, len(data), len(data) if wirelen is None else wirelen)
         )
         self.file.write(data)
 
@@ -80,9 +78,7 @@ class PcapngWriter:
         if not 0 <= ticks < 1 << 64:
             raise ValueError(f"a pcapng file cannot hold the time {ts} ns")
         length = len(data) if wirelen is None else wirelen
-        head = struct.pack(
-            self.order + "IIIII", interface, ticks >> 32, ticks & 0xFFFFFFFF, len(data), length
-        )
+        head = struct.pack(self.order + "IIIII", interface, ticks >> 32, ticks & 0xFFFFFFFF, len(data), length)
         options = self._options([(1, comment.encode()) for comment in comments])
         self._block(6, head + bytes(data) + bytes(-len(data) % 4) + options)
 
@@ -96,6 +92,4 @@ class PcapngWriter:
 
     def _block(self, kind: int, body: bytes) -> None:
         total = len(body) + 12
-        self.file.write(
-            struct.pack(self.order + "II", kind, total) + body + struct.pack(self.order + "I", total)
-        )
+        self.file.write(struct.pack(self.order + "II", kind, total) + body + struct.pack(self.order + "I", total))

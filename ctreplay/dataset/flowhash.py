@@ -31,8 +31,10 @@ class FlowHash:
 
     def fill(self, src: Any, dst: Any, proto: Any, family: Any, sport: Any, dport: Any, n: int) -> int:
         """IDs of `n` rows into `out`, each with its length before it."""
-        if n * _ROOM > len(self.out) or 16 * n > min(len(src), len(dst)) or n > min(
-            len(proto), len(family), len(sport), len(dport)
+        if (
+            n * _ROOM > len(self.out)
+            or 16 * n > min(len(src), len(dst))
+            or n > min(len(proto), len(family), len(sport), len(dport))
         ):
             raise IndexError(f"{n} rows are more than there are")
         for i in range(n):

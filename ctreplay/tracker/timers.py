@@ -13,7 +13,8 @@ from array import array
 from ctreplay.tracker.entry import Entry
 
 _SHIFT = 30
-_SLOTS = 1 << 19
+# of what waits longer, ESTABLISHED for the most part, the last slot is looked at every nineteen hours of capture time
+_SLOTS = 1 << 16
 _MASK = _SLOTS - 1
 _STRIDE_SHIFT = 6
 _STRIDE = (1 << _STRIDE_SHIFT) - 1

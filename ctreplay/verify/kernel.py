@@ -167,9 +167,7 @@ class Kernel:
         self.ct.set_timeout(entry.family, entry.orig, self._short)
         return entry
 
-    def _read(
-        self, ts: int, packet: Prepared, real: float, live: Entry | None, short: Entry | None
-    ) -> dict[str, Any]:
+    def _read(self, ts: int, packet: Prepared, real: float, live: Entry | None, short: Entry | None) -> dict[str, Any]:
         state = direction = None
         left_ms = None
         ident = 0

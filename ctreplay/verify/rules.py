@@ -79,9 +79,7 @@ def install() -> None:
                 rule("decided", *test, _log(state))
                 continue
             for number, direction in enumerate(("original", "reply")):
-                rule(
-                    "decided", *test, _ct(_CT_DIRECTION), _equals(bytes([number])), _log(f"{state} {direction}")
-                )
+                rule("decided", *test, _ct(_CT_DIRECTION), _equals(bytes([number])), _log(f"{state} {direction}"))
         rule("after_confirm", _ct(_CT_EXPIRATION), _mark(), _log(AFTER))
 
 

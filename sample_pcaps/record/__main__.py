@@ -43,9 +43,7 @@ def write_readme() -> None:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(
-        prog="record", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
+    parser = argparse.ArgumentParser(prog="record", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="NAME", help="samples to record (default: all)")
     parser.add_argument("--list", action="store_true", help="name the samples and stop")
     parser.add_argument("--readme", action="store_true", help="only renew the table in README.md")

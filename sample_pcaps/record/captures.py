@@ -114,14 +114,10 @@ def merge_to_pcapng(path: Path, sides: list[tuple[str, Path]]) -> None:
     everything = [(r.ts_ns, i, n, r) for i, c in enumerate(captures) for n, r in enumerate(c.records)]
     for ts_ns, interface, _, record in sorted(everything):
         ticks = ts_ns if captures[interface].nanosecond else ts_ns // 1000
-        body = struct.pack(
-            "<IIIII", interface, ticks >> 32, ticks & 0xFFFFFFFF, len(record.data), record.wirelen
-        )
+        body = struct.pack("<IIIII", interface, ticks >> 32, ticks & 0xFFFFFFFF, len(record.data), record.wirelen)
         blocks.append(_block(6, body + record.data + bytes(-len(record.data) % 4)))
     for interface, capture in enumerate(captures):
         last = capture.records[-1].ts_ns // (1 if capture.nanosecond else 1000)
-        counters = (
-            _option(4, struct.pack("<Q", len(capture.records))) + _option(5, struct.pack("<Q", 0)) + end
-        )
+        counters = _option(4, struct.pack("<Q", len(capture.records))) + _option(5, struct.pack("<Q", 0)) + end
         blocks.append(_block(5, struct.pack("<III", interface, last >> 32, last & 0xFFFFFFFF) + counters))
     path.write_bytes(b"".join(blocks))

@@ -64,9 +64,7 @@ def _remove_namespace(name: str) -> None:
                 if entry.stat().st_ino == here:
                     os.kill(int(entry.parts[2]), signal.SIGKILL)
     # no pipes: the kernel may hold this program's descriptors for as long as the namespace takes to go
-    subprocess.run(
-        ["ip", "netns", "del", name], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False
-    )
+    subprocess.run(["ip", "netns", "del", name], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
 
 
 class Node:
@@ -308,9 +306,7 @@ class Lab:
         self._tmp.cleanup()
 
     @contextlib.contextmanager
-    def capture(
-        self, node: Node, interface: str, path: Path, *options: str, only: str = ""
-    ) -> Iterator[None]:
+    def capture(self, node: Node, interface: str, path: Path, *options: str, only: str = "") -> Iterator[None]:
         """tcpdump on `interface` while the block runs, into `path` (whole packets unless `options` differ).
 
         `only` is a capture filter. The block's traffic gets 0.3 s to arrive before tcpdump is stopped.

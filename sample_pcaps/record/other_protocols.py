@@ -32,9 +32,7 @@ def udp_stream(out: Path) -> None:
         _echo(lab, SERVER, 7)
         path = out / "udp_stream.pcap"
         with lab.capture(lab.router, "inside", path):
-            once, stream, paused, burst = (
-                lab.client.udp(CLIENT, port) for port in (56001, 56002, 56003, 56004)
-            )
+            once, stream, paused, burst = (lab.client.udp(CLIENT, port) for port in (56001, 56002, 56003, 56004))
             once.sendto(b"query", (SERVER, 7))
             once.recv(100)
             oneway, late = lab.client.udp(CLIENT, 56005), lab.client.udp(CLIENT, 56006)
@@ -82,9 +80,7 @@ def ping_unreachable(out: Path) -> None:
     with Lab() as lab:
         for node in (lab.server, lab.router):
             node.sysctl("net.ipv4.icmp_ratelimit", 0)
-        lab.router.rules(
-            "forward", "meta l4proto { tcp, udp } th dport 1000 reject with icmp type admin-prohibited"
-        )
+        lab.router.rules("forward", "meta l4proto { tcp, udp } th dport 1000 reject with icmp type admin-prohibited")
         lab.server.rules("input", "ip saddr 10.1.0.77 drop")
         lab.client.ip("addr", "add", "10.1.0.77/24", "dev", "eth0")
         with lab.capture(lab.router, "inside", out / "ping_unreachable.pcap", only="ip"):
@@ -100,9 +96,7 @@ def ping_unreachable(out: Path) -> None:
             lab.client.run("ping", "-c", "1", "-W", "4", "198.51.100.77", check=False)
             lab.router.ip("link", "set", "outside", "mtu", "1200")
             lab.server.ip("link", "set", "eth0", "mtu", "1200")
-            lab.client.run(
-                "ping", "-c", "2", "-i", "0.3", "-W", "1", "-M", "do", "-s", "1300", SERVER, check=False
-            )
+            lab.client.run("ping", "-c", "2", "-i", "0.3", "-W", "1", "-M", "do", "-s", "1300", SERVER, check=False)
             lab.client.run("ping", "-c", "1", "-M", "want", "-s", "1300", SERVER, check=False)
 
 
@@ -138,9 +132,7 @@ def ipv6_mixed(out: Path) -> None:
             lab.client.run("ping", "-c", "1", "-W", "1", "2001:db8:99::1", check=False)
             lab.router.ip("link", "set", "outside", "mtu", "1300")
             lab.server.ip("link", "set", "eth0", "mtu", "1300")
-            lab.client.run(
-                "ping", "-c", "3", "-i", "0.4", "-W", "1", "-M", "do", "-s", "1400", SERVER6, check=False
-            )
+            lab.client.run("ping", "-c", "3", "-i", "0.4", "-W", "1", "-M", "do", "-s", "1400", SERVER6, check=False)
             lab.client.run("ping", "-c", "1", "-M", "want", "-s", "1400", SERVER6, check=False)
             lab.client.ip("link", "set", "eth0", "down")
             lab.client.ip("link", "set", "eth0", "up")

@@ -224,8 +224,7 @@ def dns_lost_answer(out: Path) -> None:
     with Lab(ipv6=True) as lab:  # the resolver asks for AAAA only on a host with an IPv6 address
         names = ("www", "mail", "api", "slow", "cdn", "db", "void")
         entries = [
-            f"--host-record={name}.example.test,198.51.100.{n},2001:db8:2::{n}"
-            for n, name in enumerate(names, 30)
+            f"--host-record={name}.example.test,198.51.100.{n},2001:db8:2::{n}" for n, name in enumerate(names, 30)
         ]
         lab.server.spawn(
             "dnsmasq", "-k", "-C", "/dev/null", "-R", "-h", "-a", SERVER, "-z", "--pid-file=",

@@ -123,9 +123,7 @@ def idle_close_peaks(out: Path) -> None:
             node.sysctl("net.ipv4.tcp_timestamps", 0)
         for last in (12, 13):
             lab.client.ip("addr", "add", f"10.1.0.{last}/24", "dev", "eth0")
-            lab.router.ip(
-                "neigh", "replace", f"10.1.0.{last}", "lladdr", "02:00:00:00:01:01", "dev", "inside"
-            )
+            lab.router.ip("neigh", "replace", f"10.1.0.{last}", "lladdr", "02:00:00:00:01:01", "dev", "inside")
         path = out / "idle_close_peaks.pcap"
         with lab.capture(lab.router, "inside", path):
             groups: dict[int, list[tuple[socket.socket, socket.socket]]] = {8080: [], 8081: []}
@@ -208,9 +206,7 @@ def late_packets(out: Path) -> None:
             time.sleep(3)
             inject(
                 lab.server,
-                tcp_packet(
-                    (SERVER, 8001), (CLIENT, 43001), PUSH | ACK, before.seq, before.ack, data=b"answer\n"
-                ),
+                tcp_packet((SERVER, 8001), (CLIENT, 43001), PUSH | ACK, before.seq, before.ack, data=b"answer\n"),
             )
         stretch(path, 1.5, 90, at_most_s=2.5)
         stretch(path, 2.6, 200, at_most_s=5)

@@ -116,9 +116,7 @@ def half_open(out: Path) -> None:
 @sample
 def syn_flood(out: Path) -> None:
     chance = random.Random(64)
-    sources = [
-        f"100.{chance.randint(64, 127)}.{chance.randint(0, 255)}.{chance.randint(1, 254)}" for _ in range(400)
-    ]
+    sources = [f"100.{chance.randint(64, 127)}.{chance.randint(0, 255)}.{chance.randint(1, 254)}" for _ in range(400)]
     with Lab() as lab:
         lab.router.ip("route", "add", "blackhole", "100.64.0.0/10")
         lab.client.rules("output", "tcp sport 1024-9999 tcp flags & rst == rst drop")

@@ -129,9 +129,7 @@ def offload(out: Path) -> None:
         _web(lab, b"large segments\n" * 8000)
         with lab.capture(lab.client, "eth0", out / "offload.pcap"):
             lab.client.run("curl", "-s", "-o", "/dev/null", f"http://{SERVER}/")
-            lab.client.run(
-                "curl", "-s", "-o", "/dev/null", "-d", "x" * 60_000, f"http://{SERVER}/", check=False
-            )
+            lab.client.run("curl", "-s", "-o", "/dev/null", "-d", "x" * 60_000, f"http://{SERVER}/", check=False)
 
 
 @sample

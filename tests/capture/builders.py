@@ -69,11 +69,7 @@ def pcap(
     out = struct.pack(order + "IHHiIII", magic, *version, 0, 0, 65535, linktype)
     for ts, data in records:
         lengths = (len(data) + 4, len(data)) if swap else (len(data), len(data) + 4)
-        out += (
-            struct.pack(order + "IIII", ts // 10**9, ts % 10**9 // (1 if nano else 1000), *lengths)
-            + extra
-            + data
-        )
+        out += struct.pack(order + "IIII", ts // 10**9, ts % 10**9 // (1 if nano else 1000), *lengths) + extra + data
     return out
 
 

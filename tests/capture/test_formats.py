@@ -48,9 +48,7 @@ def test_kuznetsov_header(tmp_path):
     check_records(read(tmp_path / "k")[0], records, 4)
 
 
-@pytest.mark.parametrize(
-    ("version", "swap"), [((2, 2), True), ((2, 3), True), ((2, 3), False), ((543, 0), True)]
-)
+@pytest.mark.parametrize(("version", "swap"), [((2, 2), True), ((2, 3), True), ((2, 3), False), ((543, 0), True)])
 def test_swapped_lengths(tmp_path, version, swap):
     records = frames(9)
     (tmp_path / "old").write_bytes(pcap(records, version=version, swap=swap))
@@ -84,11 +82,7 @@ def test_pcapng_interfaces_and_resolutions(tmp_path, order):
     ]
     data = shb(order)
     for number, (resolution, _) in enumerate(cases):
-        options = (
-            option(2, b"eth%d" % number, order)
-            + option(9, bytes([resolution]), order)
-            + option(0, b"", order)
-        )
+        options = option(2, b"eth%d" % number, order) + option(9, bytes([resolution]), order) + option(0, b"", order)
         data += idb(order, linktype=100 + number, options=options)
     offset = option(9, b"\x09", order) + option(14, struct.pack(order + "q", -5), order)
     data += idb(order, options=offset)
@@ -112,9 +106,7 @@ def test_pcapng_all_packet_blocks_statistics_comments(tmp_path):
     data += epb(0, 10, b"one", options=option(2, b"\0\0\0\1") + option(1, b"hello") + option(1, b"again"))
     data += block(2, struct.pack("<HHIIII", 0, 3, 0, 11, 3, 8) + pad(b"old"))
     data += block(3, struct.pack("<I", 2) + pad(b"s2"))
-    counters = b"".join(
-        option(code, struct.pack("<Q", value)) for code, value in ((4, 100), (5, 7), (6, 90), (7, 3))
-    )
+    counters = b"".join(option(code, struct.pack("<Q", value)) for code, value in ((4, 100), (5, 7), (6, 90), (7, 3)))
     data += block(5, struct.pack("<III", 0, 0, 0) + counters)
     (tmp_path / "n").write_bytes(data)
     rows, source = read(tmp_path / "n")
@@ -132,9 +124,7 @@ def test_pcapng_all_packet_blocks_statistics_comments(tmp_path):
 
 def test_pcapng_sections_of_both_byte_orders(tmp_path):
     data = shb("<") + idb("<", linktype=1) + epb(0, 5, b"a", "<")
-    data += (
-        shb(">") + idb(">", linktype=113) + idb(">", linktype=0) + epb(1, 6, b"b", ">") + epb(0, 7, b"c", ">")
-    )
+    data += shb(">") + idb(">", linktype=113) + idb(">", linktype=0) + epb(1, 6, b"b", ">") + epb(0, 7, b"c", ">")
     (tmp_path / "n").write_bytes(data)
     rows, source = read(tmp_path / "n")
     assert [(r.frame, r.linktype, r.capture, r.data) for r in rows] == [

@@ -29,9 +29,7 @@ def declared(pxd):
     return found
 
 
-@pytest.mark.parametrize(
-    "pxd", sorted((ROOT / "ctreplay" / "capture").glob("*.pxd")), ids=lambda path: path.stem
-)
+@pytest.mark.parametrize("pxd", sorted((ROOT / "ctreplay" / "capture").glob("*.pxd")), ids=lambda path: path.stem)
 def test_slots_equal_the_declared_attributes(pxd):
     source = pxd.with_suffix(".py").read_text()
     for name, attributes in declared(pxd).items():
@@ -45,9 +43,7 @@ def table():
     """Rows of the README of the shared captures: (path, packets)."""
     if not (SHARED / "README.md").is_file():
         return []
-    rows = re.findall(
-        r"^\| `([^`]+)` \|(?:[^|]*\|){3} (\d+) \|", (SHARED / "README.md").read_text(), re.MULTILINE
-    )
+    rows = re.findall(r"^\| `([^`]+)` \|(?:[^|]*\|){3} (\d+) \|", (SHARED / "README.md").read_text(), re.MULTILINE)
     return [(SHARED / name, int(count)) for name, count in rows]
 
 
@@ -88,8 +84,6 @@ def test_times_and_lengths_as_tshark_reads_them(name):
     for line in out.splitlines():
         number, when, caplen, length = line.split("\t")
         seconds, fraction = when.split(".")
-        want.append(
-            (int(number), int(seconds) * 10**9 + int(fraction.ljust(9, "0")), int(caplen), int(length))
-        )
+        want.append((int(number), int(seconds) * 10**9 + int(fraction.ljust(9, "0")), int(caplen), int(length)))
     rows, _ = read(SHARED / name)
     assert sorted((row.frame, row.ts, row.caplen, row.wirelen) for row in rows) == want

@@ -43,9 +43,7 @@ def write_files(folder, files):
 
 def check(paths, want):
     rows, source = read(*paths)
-    assert [(row.ts, row.frame, row.data) for row in rows] == [
-        (ts, frame, data) for ts, _, frame, data in want
-    ]
+    assert [(row.ts, row.frame, row.data) for row in rows] == [(ts, frame, data) for ts, _, frame, data in want]
     assert [row.number for row in rows] == list(range(1, len(want) + 1))
     assert not source.damage and source.late == 0
     assert sum(fact.packets for fact in source.captures) == len(want)
@@ -110,9 +108,7 @@ print(json.dumps([[row.ts, row.frame, row.offset, row.data.hex()] for row in row
     records = [(T0 + dice.randrange(0, 300), payload(dice, i)) for i in range(600)]
     plain = pcap(records, nano=True)
     (tmp_path / "a").write_bytes(pack(plain))
-    got = run_pure_json(
-        f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n" + code, str(tmp_path / "a")
-    )
+    got = run_pure_json(f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n" + code, str(tmp_path / "a"))
     want = sorted(range(600), key=lambda i: records[i][0])
     assert [row[1] for row in got] == [i + 1 for i in want]
     assert all(bytes.fromhex(row[3]) == records[i][1] for row, i in zip(got, want, strict=True))
@@ -230,9 +226,7 @@ def test_compiled_and_pure_give_the_same_records(tmp_path):
         broken[at] ^= 0xFF
     (tmp_path / "broken").write_bytes(broken)
     paths.append(tmp_path / "broken")
-    got = run_pure_json(
-        f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n" + PURE, *map(str, paths)
-    )
+    got = run_pure_json(f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n" + PURE, *map(str, paths))
     for path in paths:
         assert got[str(path)] == as_json(path)
 

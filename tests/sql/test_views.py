@@ -76,11 +76,7 @@ def test_ip_macros_agree_with_the_standard_library(db, address, net, length):
         expected = address.version == network.version and address in network
         if address.version == 6 and address.ipv4_mapped and network.version == 4:
             continue
-        if (
-            address.version == 4
-            and network.version == 6
-            and network.overlaps(ipaddress.ip_network("::ffff:0:0/96"))
-        ):
+        if address.version == 4 and network.version == 6 and network.overlaps(ipaddress.ip_network("::ffff:0:0/96")):
             continue
         assert one(db, "ip_in(?, ?)", text, str(network)) is expected
         assert one(db, "ip_in(?::BLOB, ?)", mapped, str(network)) is expected

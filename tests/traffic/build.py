@@ -102,9 +102,7 @@ def tcp(
     options += bytes(-len(options) & 3)
     words = 5 + len(options) // 4 if data_offset is None else data_offset
     return (
-        struct.pack(
-            "!HHIIBBHHH", sport, dport, seq & 0xFFFFFFFF, ack & 0xFFFFFFFF, (words & 15) << 4, flags, win, 0, 0
-        )
+        struct.pack("!HHIIBBHHH", sport, dport, seq & 0xFFFFFFFF, ack & 0xFFFFFFFF, (words & 15) << 4, flags, win, 0, 0)
         + options
         + data
     )

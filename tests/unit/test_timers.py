@@ -12,7 +12,7 @@ from ctreplay.tracker.timers import Timers
 from .machine import ACK, FIN, RST, SECOND, START, SYN, Machine
 
 SLOT = 1 << 30
-WHEEL = (1 << 19) * SLOT
+WHEEL = (1 << 16) * SLOT
 YEAR = 365 * 86400 * SECOND
 
 

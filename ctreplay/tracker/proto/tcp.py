@@ -314,12 +314,7 @@ class Tcp:
                 return _REPEAT
             new = _TABLE_IGNORE
         if new == _TABLE_IGNORE:
-            if (
-                cls == _CLASS_SYNACK
-                and e.last_index == _CLASS_SYN
-                and e.last_dir != direction
-                and p.ack == e.last_end
-            ):
+            if cls == _CLASS_SYNACK and e.last_index == _CLASS_SYN and e.last_dir != direction and p.ack == e.last_end:
                 self.resync(e, snd, rcv)
                 p.note = _R_RESYNC
                 old = _SYN_SENT
@@ -467,12 +462,7 @@ class Tcp:
         if not before(seq, (snd.maxend + 1) & _U32):
             overshoot = (end - snd.maxend + 1) & _U32
             in_win = rcv.maxwin != 0 and after(end, lowest_end)
-            if (
-                in_win
-                and after(sack, lowest_ack)
-                and overshoot <= rcv.maxwin
-                and before(sack, (rcv.end + 1) & _U32)
-            ):
+            if in_win and after(sack, lowest_ack) and overshoot <= rcv.maxwin and before(sack, (rcv.end + 1) & _U32):
                 self.note_bounds(p, snd, rcv, lowest_end, lowest_ack)
                 snd.end = end
                 snd.flags |= _UNACKED
