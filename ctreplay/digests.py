@@ -8,7 +8,6 @@ and whoever waits for its lines reads the file instead.
 from __future__ import annotations
 
 import os
-import signal
 import stat
 import sys
 
@@ -51,6 +50,8 @@ class Digests:
 
     def kill(self) -> None:
         """End it; `wait` follows, or goes on in another thread."""
+        import signal
+
         with self.lock:
             if not self.ended:
                 os.kill(self.pid, signal.SIGKILL)
