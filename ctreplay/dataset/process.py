@@ -41,10 +41,27 @@ _PLACE = "place"
 _Job: TypeAlias = "tuple[tuple[str, int], list[Chunk], int]"
 
 
+class NoProcess(Exception):
+    """The system has no process for it, or no memory that two processes share."""
+
+
 class WriterProcess:
-    """The end in the replay. Raises what writing raised, at a later call; OSError when the process is gone."""
+    """The end in the replay. Raises what writing raised, at a later call; OSError when the process is gone.
+
+    Raises NoProcess when it cannot be started.
+    """
 
     def __init__(self, folder: Path, metadata: dict[str, str]) -> None:
+        try:
+            self._start()
+        except OSError as error:
+            raise NoProcess(str(error)) from error
+        self.known = len(reasons.TABLE)
+        self.next_id = 1
+        self.tools: tuple[Encoder, Packer] | None = None
+        self._send("open", str(folder), metadata)
+
+    def _start(self) -> None:
         memory = os.memfd_create("ctreplay-rows", os.MFD_CLOEXEC)
         try:
             # pages come with the first row that is written to them
@@ -64,10 +81,6 @@ class WriterProcess:
             )
         finally:
             os.close(memory)
-        self.known = len(reasons.TABLE)
-        self.next_id = 1
-        self.tools: tuple[Encoder, Packer] | None = None
-        self._send("open", str(folder), metadata)
 
     def _send(self, *message: Any) -> None:
         assert self.process.stdin is not None

@@ -116,9 +116,13 @@ class DatasetWriter:
 
     def _tables(self, metadata: dict[str, str], way: Way) -> Tables:
         if way == "process":
-            from ctreplay.dataset.process import WriterProcess
+            from ctreplay.dataset.process import NoProcess, WriterProcess
 
-            process = WriterProcess(self.folder, metadata)
+            try:
+                process = WriterProcess(self.folder, metadata)
+            except NoProcess:
+                # slower, and needs less of the system
+                return self._tables(metadata, "thread")
             self.fresh = process.fresh
             return process
         from ctreplay.dataset.tables import ParquetTables

@@ -129,6 +129,26 @@ def test_reasons_with_names_of_their_own(tmp_path: Path, monkeypatch: pytest.Mon
     assert "ethertype 0x0903" in rows(tmp_path / "2", "packets")["reason"].to_pylist()
 
 
+@pytest.mark.parametrize(("module", "name"), [(subprocess, "Popen"), (os, "memfd_create")])
+def test_no_process_to_be_had(
+    several_batches: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: Any, name: str
+) -> None:
+    """A thread writes then."""
+    expected = replay_to([several_batches], tmp_path / "thread", sysctls={}, jobs=2, triaged=True)
+    by_process(monkeypatch)
+    asked = []
+
+    def refuse(*_arguments: Any, **_options: Any) -> None:
+        asked.append(name)
+        raise OSError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(module, name, refuse)
+    run = replay_to([several_batches], tmp_path / "out", sysctls={}, jobs=2, triaged=True)
+    assert asked
+    same(tmp_path / "thread", tmp_path / "out")
+    assert run["inputs"] == expected["inputs"] and run["triage"]["talkers"] == expected["triage"]["talkers"]
+
+
 def test_a_process_that_is_killed(several_batches: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     by_process(monkeypatch)
     write = process.WriterProcess.write
