@@ -1,5 +1,6 @@
 """The program, as `ctreplay` or `python -m ctreplay`: what takes longest begins before anything else is imported."""
 
+import os
 import sys
 
 from ctreplay import digests
@@ -7,10 +8,23 @@ from ctreplay import digests
 
 def program() -> None:
     """Entry point."""
+    _open_closed()
     digests.begin(sys.argv[1:])
     from ctreplay.cli import program as work
 
     work()
+
+
+def _open_closed() -> None:
+    """Streams that are closed lead nowhere: else the next file that is opened would be taken for them."""
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "r" if name == "stdin" else "w"))  # noqa: SIM115 - until the end
 
 
 if __name__ == "__main__":

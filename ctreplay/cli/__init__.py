@@ -10,8 +10,11 @@ from functools import partial
 
 from ctreplay import pages
 from ctreplay.child import without_numpy
-from ctreplay.cli.common import EXIT_INTERRUPTED, EXIT_USAGE, Exit, complain, reader_has_gone
+from ctreplay.cli.common import EXIT_FINE, EXIT_INTERRUPTED, EXIT_USAGE, Exit, complain, reader_has_gone
 from ctreplay.cli.plain import plain_replay
+
+# libraries that have something to do when the interpreter ends
+_HOLDING = {"duckdb", "pyarrow"}
 
 
 def _work(freeze: bool) -> None:
@@ -45,10 +48,11 @@ def program() -> None:
     without_numpy()
     try:
         main(freeze=True)
-    finally:
-        if "duckdb" not in sys.modules:
-            # the interpreter looks for garbage once more when it ends, a tenth of a small replay; only DuckDB needs it
-            gc.freeze()
+    except SystemExit as end:
+        if isinstance(end.code, int) and not sys.modules.keys() & _HOLDING:
+            # taking everything apart takes as long as a tenth of a small replay
+            os._exit(end.code)
+        raise
 
 
 def main(*, freeze: bool = False) -> None:
@@ -62,12 +66,15 @@ def main(*, freeze: bool = False) -> None:
         if exc.message:
             complain(exc.message)
         code = exc.code
+    except SystemExit as exc:
+        # the option parser's own way to end
+        code = exc.code if isinstance(exc.code, int) else EXIT_FINE
     except KeyboardInterrupt:
         complain("interrupted")
         code = EXIT_INTERRUPTED
     except BrokenPipeError:
         reader_has_gone()
-        code = 0
+        code = EXIT_FINE
     except OSError as exc:
         where = f": {exc.filename}" if exc.filename else ""
         complain(f"{exc.strerror or exc}{where}")
@@ -78,5 +85,19 @@ def main(*, freeze: bool = False) -> None:
         complain(f"internal error, please report it: {type(exc).__name__}: {exc} (CTREPLAY_DEBUG=1 shows where)")
         code = EXIT_USAGE
     else:
-        code = 0
-    sys.exit(code)
+        code = EXIT_FINE
+    sys.exit(_said(code))
+
+
+def _said(code: int) -> int:
+    """The exit code, when what was printed has gone where it should."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        reader_has_gone()
+    except OSError as exc:
+        reader_has_gone()
+        if code == EXIT_FINE:
+            complain(f"standard output: {exc.strerror or exc}")
+            return EXIT_USAGE
+    return code

@@ -17,7 +17,9 @@ CODES = {0, 2, 3}
 
 
 def environment(**more: str) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "FORCE_COLOR", "COLUMNS")}
+    # unbuffered, output that cannot be written fails where it is printed and not at the end
+    unwanted = ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "PYTHONUNBUFFERED")
+    kept = {name: value for name, value in os.environ.items() if name not in unwanted}
     return kept | {"PYTHONPATH": str(ROOT), "COLUMNS": "120"} | more
 
 

@@ -9,14 +9,17 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from ctreplay.dataset.schema import TABLES
 from tests.traffic import generate, pcap
 
-from .program import ROOT, SAMPLES, command, environment, leftovers, run
+from .program import ROOT, SAMPLES, command, environment, leftovers, rows, run
 
 SAMPLE = SAMPLES / "dns_lost_answer.pcap"
 FORBIDDEN = ("\x1b", "\x07", "\x9b", "\x85", "\u202e")
@@ -152,29 +155,67 @@ def test_a_reader_that_goes_away(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr and "BrokenPipe" not in done.stderr
 
 
-@pytest.mark.parametrize(
-    ("words", "code"),
-    [
-        (["replay", "CAPTURE", "--force", "--helper", "ftp"], 0), (["CAPTURE", "--force"], 0),
-        (["CAPTURE", "--force", "--json"], 0), (["list"], 0), (["events"], 0), (["stats"], 0), (["count"], 0),
-        (["explain"], 0), (["query", "DATASET", "never_replied"], 0), (["extract", "DATASET", "1", "-o", "-"], 0),
-        (["queries", ""], 0), (["schema", ""], 0), (["diff", "DATASET", "DATASET"], 1),
-    ],
-)  # fmt: skip
-def test_nobody_reads(tmp_path: Path, words: list[str], code: int) -> None:
-    """That is no failure, but no check that has passed either."""
+SAYING = [
+    ["replay", "CAPTURE", "--force", "--helper", "ftp"], ["CAPTURE", "--force"], ["CAPTURE", "--force", "--json"],
+    ["list", "DATASET"], ["events", "DATASET"], ["stats", "DATASET"], ["count", "DATASET"], ["explain", "DATASET"],
+    ["query", "DATASET", "never_replied"], ["extract", "DATASET", "1", "-o", "-"], ["queries"], ["schema"],
+    ["diff", "DATASET", "DATASET"],
+]  # fmt: skip
+
+
+@pytest.fixture
+def saying(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs a command line of `SAYING` with this standard output."""
     dataset = tmp_path / "x"
     assert run(SAMPLE, "-q", "-o", dataset).returncode == 0
-    places = {"CAPTURE": [SAMPLE, "-o", dataset], "DATASET": [dataset], "": []}
-    found = [part for word in (words if len(words) > 1 else [*words, "DATASET"]) for part in places.get(word, [word])]
+    places = {"CAPTURE": [SAMPLE, "-o", dataset], "DATASET": [dataset]}
+
+    def start(words: list[str], out: Any, **more: str) -> subprocess.CompletedProcess[str]:
+        found = [part for word in words for part in places.get(word, [word])]
+        return subprocess.run(
+            command(*found), env=environment(**more), stdout=out, stderr=subprocess.PIPE, text=True, timeout=60,
+            check=False,
+        )  # fmt: skip
+
+    return start
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("words", SAYING, ids=" ".join)
+def test_nobody_reads(saying: Callable[..., Any], words: list[str], unbuffered: str) -> None:
+    """That is no failure, but what was only begun to be compared has not been found equal."""
     reading, writing = os.pipe()
     os.close(reading)
     with os.fdopen(writing) as nobody:
-        done = subprocess.run(
-            command(*found), env=environment(), stdout=nobody, stderr=subprocess.PIPE, text=True, timeout=60,
-            check=False,
-        )  # fmt: skip
-    assert (done.returncode, done.stderr) == (code, "")
+        done = saying(words, nobody, PYTHONUNBUFFERED=unbuffered)
+    assert done.returncode == (1 if unbuffered and words[0] == "diff" else 0)
+    assert "Exception" not in done.stderr and "rror" not in done.stderr
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("words", SAYING, ids=" ".join)
+def test_output_to_a_full_disk(saying: Callable[..., Any], words: list[str], unbuffered: str) -> None:
+    if not os.path.exists("/dev/full"):
+        pytest.skip("there is no /dev/full")
+    with open("/dev/full", "w") as full:
+        done = saying(words, full, PYTHONUNBUFFERED=unbuffered)
+    assert done.returncode == 2
+    assert "Exception" not in done.stderr and done.stderr.count("No space left on device") == 1
+
+
+@pytest.mark.parametrize("closed", [[0], [1], [2], [0, 1, 2]], ids=str)
+def test_closed_streams(tmp_path: Path, large: Path, closed: list[int]) -> None:
+    """What is opened instead of them is not written to."""
+    code = f"import os, sys; [os.close(n) for n in {closed}]; os.execv(sys.argv[1], sys.argv[1:])"
+    for capture, name in ((SAMPLE, "small"), (large, "large")):
+        words = command(capture, "-o", tmp_path / name)
+        done = subprocess.run([sys.executable, "-c", code, *words], env=environment(), timeout=60, check=False)
+        assert done.returncode == 0
+        expected = tmp_path / f"{name} open"
+        assert run(capture, "-q", "-o", expected).returncode == 0
+        for table in TABLES:
+            if table != "captures":
+                assert rows(tmp_path / name / f"{table}.parquet") == rows(expected / f"{table}.parquet")
 
 
 HOSTILE = [
