@@ -10,7 +10,7 @@ from functools import partial
 
 from ctreplay import pages
 from ctreplay.child import without_numpy
-from ctreplay.cli.common import EXIT_FINE, EXIT_INTERRUPTED, EXIT_USAGE, Exit, complain, reader_has_gone
+from ctreplay.cli.common import EXIT_FINE, EXIT_INTERRUPTED, EXIT_USAGE, Exit, complain, fit_encoding, reader_has_gone
 from ctreplay.cli.plain import plain_replay
 
 # libraries that have something to do when the interpreter ends
@@ -46,6 +46,7 @@ def program() -> None:
     """Entry point of the program: `main` in a process of our own, and a quick end."""
     pages.for_objects()
     without_numpy()
+    fit_encoding()
     try:
         main(freeze=True)
     except SystemExit as end:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import io
 import os
 import sys
 from pathlib import Path
@@ -23,6 +25,9 @@ COMMANDS = {
     "check": "Checks",
     "diff": "Checks",
 }
+
+# what stands for our own characters where the terminal's encoding lacks them
+_PLAIN = {"…": "...", "·": "-", "→": "->", "↔": "<->", "─": "-", "×": "x", "µ": "u"}
 
 EXIT_FINE = 0
 EXIT_FAILED = 1
@@ -63,6 +68,22 @@ def complain(message: str) -> None:
     """One message on stderr."""
     lines = [printable(line) for line in message.splitlines()]
     print("ctreplay: " + "\n".join(lines), file=sys.stderr)
+
+
+def _plainly(error: UnicodeError) -> tuple[str, int]:
+    """Characters that cannot be encoded: what stands for them, else an escape."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    found = (_PLAIN.get(char) or ascii(char)[1:-1] for char in error.object[error.start : error.end])
+    return "".join(found), error.end
+
+
+def fit_encoding() -> None:
+    """Whatever the encoding of the terminal, printing does not fail of it."""
+    codecs.register_error("ctreplay", _plainly)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and codecs.lookup(stream.encoding).name != "utf-8":
+            stream.reconfigure(errors="ctreplay")
 
 
 def reader_has_gone() -> None:

@@ -175,6 +175,9 @@ def _partial(target: Path) -> Path:
             folder.mkdir(0o700)
         except FileExistsError:
             continue
+        except OSError as exc:
+            # nobody knows the temporary name
+            raise OSError(exc.errno, exc.strerror, str(target)) from None
         return folder
 
 

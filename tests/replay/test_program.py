@@ -203,6 +203,18 @@ def test_output_to_a_full_disk(saying: Callable[..., Any], words: list[str], unb
     assert "Exception" not in done.stderr and done.stderr.count("No space left on device") == 1
 
 
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp437"])
+def test_other_encodings(saying: Callable[..., Any], tmp_path: Path, encoding: str) -> None:
+    """Lines, arrows and dots that a terminal lacks become what looks like them."""
+    for words in [*SAYING, ["explain", "DATASET", "1"], ["query", "DATASET", "top_holders_at"], ["--help"]]:
+        with (tmp_path / "out").open("wb") as out:
+            done = saying(words, out, PYTHONIOENCODING=encoding)
+        assert (done.returncode, "rror" in done.stderr) == (0, False), words
+        if words[0] != "extract":
+            text = (tmp_path / "out").read_text(encoding)
+            assert "\\u" not in text and (text.isascii() or encoding != "ascii"), words
+
+
 @pytest.mark.parametrize("closed", [[0], [1], [2], [0, 1, 2]], ids=str)
 def test_closed_streams(tmp_path: Path, large: Path, closed: list[int]) -> None:
     """What is opened instead of them is not written to."""
