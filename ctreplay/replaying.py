@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import json
 import os
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 _SLICE = 50_000
 _TRIAGE = "ctreplay.report.triage"
+# bytes, given back when memory ends: to say so and to clean up takes some
+_RESERVE = 1 << 23
 # bytes of captures from which on a process writes: it starts while the first packets are tracked
 LARGE = 1 << 23
 
@@ -72,7 +75,7 @@ def replay_to(
     `meanwhile` is called while nothing but the end of the writing is waited for.
 
     `helpers` are options as of `--helper`. Raises CaptureError for inputs that are no captures, HelperError,
-    DatasetExists, SysctlError, OSError when the disk is full.
+    DatasetExists, SysctlError, OSError when the disk is full or memory ends.
     """
     values = sysctl.defaults() | sysctls
     began = time.time()
@@ -88,6 +91,9 @@ def replay_to(
     large = any(one.is_pipe for one in captures.inputs) or sum(one.size for one in captures.inputs) >= LARGE
     way: Way = ("process" if large else "thread") if threaded else "turns"
     writer: DatasetWriter | None = None
+    engine: Engine | None = None
+    total = 0
+    reserve = bytearray(_RESERVE)
     collecting = gc.isenabled()
     # entries refer to each other but never in cycles that outlive them: the collector would only walk them in vain
     gc.disable()
@@ -189,6 +195,11 @@ def replay_to(
         finally:
             tables.end()
         return run if found is None else run | {"triage": found | pace(run)}
+    except MemoryError:
+        del reserve
+        live = engine.tracker.table.count if engine is not None else 0
+        why = f"out of memory after {total:,} packets, with {live:,} live entries"
+        raise OSError(errno.ENOMEM, why, str(target)) from None
     finally:
         if writer is not None:
             writer.abort()

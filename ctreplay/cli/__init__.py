@@ -77,6 +77,9 @@ def main(*, freeze: bool = False) -> None:
     except BrokenPipeError:
         reader_has_gone()
         code = EXIT_FINE
+    except MemoryError:
+        complain("out of memory")
+        code = EXIT_USAGE
     except OSError as exc:
         where = f": {exc.filename}" if exc.filename else ""
         complain(f"{exc.strerror or exc}{where}")

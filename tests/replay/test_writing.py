@@ -23,6 +23,7 @@ from ctreplay.cli import plain
 from ctreplay.dataset import process
 from ctreplay.dataset.schema import TABLES
 from ctreplay.replaying import replay_to
+from tests.traffic import build as b
 from tests.traffic import generate, pcap
 
 from .program import ROOT, SAMPLES, environment, leftovers
@@ -183,6 +184,32 @@ def test_a_process_that_has_no_room(several_batches: Path, tmp_path: Path) -> No
     )  # fmt: skip
     assert done.returncode == 1 and "OSError" in done.stderr and "too large" in done.stderr, done.stderr
     assert leftovers(tmp_path) == []
+
+
+@pytest.mark.parametrize("large", [0, 1 << 40], ids=["process", "thread"])
+def test_memory_that_ends(tmp_path: Path, large: int) -> None:
+    """Said as what it is; what was written is removed."""
+    datagram = b.ip(bytes(4), bytes([10, 0, 0, 1]), b.UDP, b.udp(4000, 53, b"x"))
+    flood = [
+        (n * 1000, datagram[:12] + n.to_bytes(4, "big") + datagram[16:]) for n in range(1 << 24, (1 << 24) + 130_000)
+    ]
+    capture = pcap.write(tmp_path / "flood.pcap", flood)
+    (tmp_path / "out").mkdir()
+    limit = (
+        "import resource\n"
+        "def progress(at, size, packets):\n"
+        "    status = dict(line.split(':') for line in open('/proc/self/status'))\n"
+        "    used = int(status['VmData'].split()[0]) << 10\n"
+        "    if packets == 50_000: resource.setrlimit(resource.RLIMIT_DATA, (used + (4 << 20), -1))\n"
+        f"replaying.LARGE = {large}"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM.format(extra=limit), capture, tmp_path / "out" / "x"], cwd=ROOT,
+        env=environment(), capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1 and "Errno 12" in done.stderr, done.stderr
+    assert "out of memory after 50,000 packets, with " in done.stderr
+    assert leftovers(tmp_path / "out") == []
 
 
 def test_a_replay_that_is_killed(several_batches: Path, tmp_path: Path) -> None:
