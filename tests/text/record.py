@@ -18,6 +18,9 @@ from typing import Any
 
 from tests.text.traffic import expecting, packets
 
+_BUFFER = str(1 << 23)
+_PAUSE_S = 0.0005
+_LOST = "conntrack has lost events"
 DUMPS = {
     "plain": "-L",
     "extended": "-L -o extended",
@@ -92,13 +95,19 @@ def record(sysctls: dict[str, int], expect: bool) -> dict[str, Any]:
     events_of, dumps_of = (EXPECTATION_EVENTS, EXPECTATION_DUMPS) if expect else (EVENTS, DUMPS)
     for name, arguments in events_of.items():
         listeners[name] = subprocess.Popen(
-            ["conntrack", *arguments.split()], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+            # for expectations the program takes no size of its buffer
+            ["conntrack", *([] if "expect" in arguments else ["-b", _BUFFER]), *arguments.split()],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
         )
     time.sleep(0.5)
     sent = []
     for packet in expecting() if expect else packets():
         sent.append((time.time_ns(), packet.hex()))
         os.write(tun, packet)
+        # the listeners lose what they do not read in time
+        time.sleep(_PAUSE_S)
     time.sleep(0.3)
     dumps = {}
     for name, arguments in dumps_of.items():
@@ -112,7 +121,9 @@ def record(sysctls: dict[str, int], expect: bool) -> dict[str, Any]:
     events = {}
     for name, process in listeners.items():
         process.send_signal(signal.SIGINT)
-        out, _ = process.communicate(timeout=10)
+        out, said = process.communicate(timeout=10)
+        if "ENOBUFS" in said or "No buffer space" in said:
+            sys.exit(f"{_LOST}: {events_of[name]}")
         events[name] = {"arguments": events_of[name], "lines": out.splitlines()}
     stats = subprocess.run(["conntrack", "-S"], capture_output=True, text=True, check=True).stdout
     count = subprocess.run(["conntrack", "-C"], capture_output=True, text=True, check=True).stdout
