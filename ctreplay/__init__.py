@@ -1,8 +1,10 @@
 """ctreplay: replay captures through a model of Linux connection tracking, into Parquet that DuckDB explores.
 
-run = ctreplay.replay("capture.pcap", "capture.ctreplay")
-db = ctreplay.open_dataset("capture.ctreplay")
-db.sql("SELECT state, count(*) FROM connections GROUP BY ALL")
+From Python:
+
+    run = ctreplay.replay("capture.pcap", "capture.ctreplay")
+    db = ctreplay.open_dataset("capture.ctreplay")
+    db.sql("SELECT state, count(*) FROM connections GROUP BY ALL")
 """
 
 from __future__ import annotations

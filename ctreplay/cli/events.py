@@ -166,11 +166,11 @@ def printed(options: set[str]) -> Iterator[Any]:
     if "json" in options:
         import json
 
-        from ctreplay.text.objects import flow_object
+        from ctreplay.text.objects import event_object, flow_object
 
         def show(event: Event) -> None:
-            head = {"event": event.kind, "ts_ns": event.ts, "packet": event.packet, "reason": event.reason}
-            out.write(json.dumps({k: v for k, v in head.items() if v is not None} | flow_object(event.flow)) + "\n")
+            told = event_object(event.kind, event.ts, event.packet, event.reason, flow_object(event.flow))
+            out.write(json.dumps(told) + "\n")
 
         yield show
     elif "xml" in options:

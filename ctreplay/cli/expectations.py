@@ -63,13 +63,12 @@ class Told:
 
     def _tell(self, kind: str, exp: Expectation, ts: int, packet: int | None, reason: str | None) -> None:
         from ctreplay.text import expectation as text
+        from ctreplay.text.objects import event_object
 
         if kind not in self.kinds or not self.filters(text.as_flow(exp)):
             return
         if "json" in self.options:
-            head = {"event": kind, "ts_ns": ts, "packet": packet, "reason": reason}
-            told = {name: value for name, value in head.items() if value is not None}
-            shown = json.dumps(told | text.expectation_object(exp, ts))
+            shown = json.dumps(event_object(kind, ts, packet, reason, text.expectation_object(exp, ts)))
         else:
             shown = text.event(kind, exp, self.options, ts)
         self.events.append((ts, packet, shown))

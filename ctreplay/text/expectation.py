@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Container
 from typing import Any
 
@@ -10,7 +9,7 @@ from ctreplay.dataset.addresstext import address_text
 from ctreplay.dataset.expectation_rows import flags_text
 from ctreplay.helpers.expectations import ALL, Expectation
 from ctreplay.text.flow import Flow, transport
-from ctreplay.text.line import EVENTS, stamped
+from ctreplay.text.line import EVENTS, in_full, stamped
 from ctreplay.tracker import codes
 
 _SECOND = 1_000_000_000
@@ -59,9 +58,7 @@ def proc(exp: Expectation, now: int) -> str:
     """One line of /proc/net/nf_conntrack_expect."""
     flags = flags_text(exp.flags)
     ports = _part(exp.proto, exp.sport, exp.dport)
-    src, dst = (address_text(one, exp.family) for one in (exp.src, exp.dst))
-    if exp.family == 6:
-        src, dst = (ipaddress.ip_address(one).exploded for one in (src, dst))
+    src, dst = (in_full(address_text(one, exp.family)) for one in (exp.src, exp.dst))
     kind = f"/{_CLASSES[exp.helper][exp.kind]}" if exp.helper in _CLASSES else ""
     return (
         f"{left(exp, now)} l3proto = {2 if exp.family == 4 else 10} proto={exp.proto} src={src} dst={dst} {ports} "

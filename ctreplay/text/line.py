@@ -83,13 +83,14 @@ def stamped(text: str, options: Container[str], ts: int) -> str:
     return f"[{ts // _SECOND}.{ts % _SECOND // 1000:06d}]\t{text}" if "timestamp" in options else text
 
 
+def in_full(address: str) -> str:
+    """An address as /proc prints it: IPv6 uncompressed."""
+    return ipaddress.ip_address(address).exploded if ":" in address else address
+
+
 def proc(flow: Flow) -> str:
     """One line of /proc/net/nf_conntrack."""
-    six = flow.family == 6
-    src, dst, reply_src, reply_dst = (
-        ipaddress.ip_address(text).exploded if six else text
-        for text in (flow.src, flow.dst, flow.reply_src, flow.reply_dst)
-    )
+    src, dst, reply_src, reply_dst = map(in_full, (flow.src, flow.dst, flow.reply_src, flow.reply_dst))
     parts = [f"{_FAMILIES[flow.family]}{_PROC_NAMES.get(flow.proto, 'unknown'):<8} {flow.proto}"]
     if flow.timeout is not None:
         parts.append(str(flow.timeout))

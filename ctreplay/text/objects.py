@@ -8,6 +8,12 @@ from ctreplay.text.flow import ASSURED, SEEN_REPLY, WITH_PORTS, Flow
 from ctreplay.tracker import codes
 
 
+def event_object(kind: str, ts: int, packet: int | None, reason: str | None, about: dict[str, Any]) -> dict[str, Any]:
+    """An event: its kind, instant, packet and reason as far as there are any, then what it is about."""
+    head = {"event": kind, "ts_ns": ts, "packet": packet, "reason": reason}
+    return {name: value for name, value in head.items() if value is not None} | about
+
+
 def flow_object(flow: Flow) -> dict[str, Any]:
     """Keys are named as the columns of connections.parquet; what does not apply is left out."""
     found: dict[str, Any] = {

@@ -78,7 +78,8 @@ def from_dataset(
 
     run = read_run(path)
     values = sysctl.defaults() | {k: v for k, v in run.get("sysctls", {}).items() if k in sysctl.DEFAULTS}
-    origin = Origin(str(path), [], values | dict(sysctls), run, assignments(run.get("helpers", [])))
+    helpers = registry.parse(registry.options(run.get("helpers", [])))
+    origin = Origin(str(path), [], values | dict(sysctls), run, helpers)
     if captures and len(captures) != len(run["inputs"]):
         raise OriginError(
             f"{path} was made from {len(run['inputs'])} captures; --capture was given {len(captures)} times"
@@ -88,20 +89,6 @@ def from_dataset(
         origin.paths.append(_locate(one, Path(path), given))
         origin.digests.append(one["sha256"])
     return origin
-
-
-def assignments(described: Sequence[Mapping[str, Any]]) -> registry.Assignments:
-    """What `registry.describe` wrote into run.json, as assignments again."""
-    known = {
-        (helper.name, "tcp" if proto == 6 else "udp"): (helper, proto)
-        for variants in registry.HELPERS.values()
-        for helper, proto, _ in variants
-    }
-    found: registry.Assignments = {}
-    for one in described:
-        helper, proto = known[one["helper"], one["protocol"]]
-        found[proto, one["port"]] = helper
-    return found
 
 
 def _locate(one: dict[str, Any], dataset: Path, given: str | os.PathLike[str] | None) -> str:

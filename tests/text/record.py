@@ -20,7 +20,6 @@ from tests.text.traffic import expecting, packets
 
 _BUFFER = str(1 << 23)
 _PAUSE_S = 0.0005
-_LOST = "conntrack has lost events"
 DUMPS = {
     "plain": "-L",
     "extended": "-L -o extended",
@@ -123,7 +122,7 @@ def record(sysctls: dict[str, int], expect: bool) -> dict[str, Any]:
         process.send_signal(signal.SIGINT)
         out, said = process.communicate(timeout=10)
         if "ENOBUFS" in said or "No buffer space" in said:
-            sys.exit(f"{_LOST}: {events_of[name]}")
+            sys.exit(f"conntrack has lost events: {events_of[name]}")
         events[name] = {"arguments": events_of[name], "lines": out.splitlines()}
     stats = subprocess.run(["conntrack", "-S"], capture_output=True, text=True, check=True).stdout
     count = subprocess.run(["conntrack", "-C"], capture_output=True, text=True, check=True).stdout
