@@ -22,7 +22,7 @@ GUARDED = (
 )  # fmt: skip
 
 # declarations of C functions; the .py is their pure form and stays plain Python
-HEADERS = ("ctreplay.octets", "ctreplay.dataset.sha1")
+HEADERS = ("ctreplay.octets", "ctreplay.keyedhash", "ctreplay.dataset.sha1")
 
 
 class BuildPy(build_py):

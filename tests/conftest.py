@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "ctreplay"
 # C functions for other modules; the .py is their pure form
-HEADERS = (PACKAGE / "octets.pxd", PACKAGE / "dataset" / "sha1.pxd")
+HEADERS = (PACKAGE / "octets.pxd", PACKAGE / "keyedhash.pxd", PACKAGE / "dataset" / "sha1.pxd")
 
 
 @cache

@@ -1,14 +1,15 @@
 cimport cython
 
+cimport ctreplay.keyedhash as keyedhash
 cimport ctreplay.octets as octets
 
 cdef Py_ssize_t _START
-cdef unsigned long long _U64, _K1, _K2
 
 
 @cython.final
 cdef class Distinct:
-    cdef unsigned long long seed
+    cdef unsigned long long key0
+    cdef unsigned long long key1
     cdef public Py_ssize_t found
     cdef unsigned long long mask
     cdef unsigned int[::1] slots
@@ -22,9 +23,9 @@ cdef class Distinct:
     )
     cdef int resize(self, Py_ssize_t size) except -1
 
-    @cython.locals(x="unsigned long long")
-    cdef unsigned long long hash(
-        self, unsigned long long high, unsigned long long low, unsigned long long tail, unsigned long long seed
+    cpdef unsigned long long hash(
+        self, unsigned long long high, unsigned long long low, unsigned long long tail, unsigned long long key0,
+        unsigned long long key1,
     ) noexcept
 
     @cython.locals(at="unsigned long long", one=Py_ssize_t)

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
-from ctreplay import octets
+from ctreplay import keyedhash, octets
 
 _START = 1 << 10
-_U64 = 0xFFFFFFFFFFFFFFFF
-_K1 = 0x9E3779B97F4A7C15
-_K2 = 0xC2B2AE3D27D4EB4F
 
 
 class Distinct:
     """Numbers keys from 0 on: `high` and `low`, halves of an address, and `tail`, a number; `found` of them so far.
 
-    The hash has a seed, because whoever sends the packets chooses the addresses; no number depends on it.
+    The hash has keys, because whoever sends the packets chooses the addresses; no number depends on them.
     """
 
-    __slots__ = ("found", "high", "low", "mask", "seed", "slots", "tail")
+    __slots__ = ("found", "high", "key0", "key1", "low", "mask", "slots", "tail")
 
     def __init__(self) -> None:
-        self.seed = int.from_bytes(os.urandom(8), "little")
+        self.key0 = keyedhash.key()
+        self.key1 = keyedhash.key()
         self.found = 0
         self.high: Any = None
         self.low: Any = None
@@ -42,7 +39,7 @@ class Distinct:
             low[:found] = self.low[:found]
             tail[:found] = self.tail[:found]
         for i in range(found):
-            at = self.hash(high[i], low[i], tail[i], self.seed) & self.mask
+            at = self.hash(high[i], low[i], tail[i], self.key0, self.key1) & self.mask
             while slots[at]:
                 at = (at + 1) & self.mask
             slots[at] = i + 1
@@ -53,15 +50,13 @@ class Distinct:
         self.tail = tail
         return 0
 
-    def hash(self, high: int, low: int, tail: int, seed: int) -> int:
-        """32 bits of a key."""
-        x = ((low ^ tail << 32 ^ seed) * _K1) & _U64
-        x = ((x ^ x >> 29 ^ high) * _K2) & _U64
-        return x >> 32
+    def hash(self, high: int, low: int, tail: int, key0: int, key1: int) -> int:
+        """64 bits of a key."""
+        return keyedhash.fold(keyedhash.fold(low ^ key0, high ^ key1) ^ tail, key0)
 
     def number(self, high: int, low: int, tail: int) -> int:
         """The number of a key, a new one if it did not occur yet."""
-        at = self.hash(high, low, tail, self.seed) & self.mask
+        at = self.hash(high, low, tail, self.key0, self.key1) & self.mask
         while True:
             one = self.slots[at]
             if one == 0:

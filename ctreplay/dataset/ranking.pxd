@@ -4,7 +4,7 @@ cimport ctreplay.octets as octets
 from ctreplay.dataset.distinct cimport Distinct
 
 cdef Py_ssize_t _COUNTERS, _FEW, _MANY, _START
-cdef unsigned long long _MASK
+cdef unsigned long long _MASK, _KEY0, _KEY1
 cdef unsigned long long _TCP, _UDP, _SCTP, _UDPLITE
 
 

@@ -17,6 +17,8 @@ _MASK = _COUNTERS - 1
 _FEW = 64
 _MANY = 1 << 13
 _START = 1 << 12
+_KEY0 = 0x9E3779B97F4A7C15
+_KEY1 = 0xC2B2AE3D27D4EB4F
 _TCP = 6
 _UDP = 17
 _SCTP = 132
@@ -56,7 +58,7 @@ class Ranking:
         self.sizes = _numbers(_START)
 
     def load(self, addresses: Any, proto: Any, dport: Any, i: int) -> int:
-        """The key of row `i`; returns its hash without a seed: it chooses the counter, and answers must not differ."""
+        """The key of row `i`; returns its hash with known keys: it chooses the counter, and answers must not differ."""
         self.x_high = octets.be64(addresses, 16 * i)
         self.x_low = octets.be64(addresses, 16 * i + 8)
         self.x_tail = 0
@@ -65,7 +67,7 @@ class Ranking:
             self.x_tail = kind << 16
             if kind == _TCP or kind == _UDP or kind == _SCTP or kind == _UDPLITE:
                 self.x_tail |= dport[i]
-        return self.known.hash(self.x_high, self.x_low, self.x_tail, 0)
+        return self.known.hash(self.x_high, self.x_low, self.x_tail, _KEY0, _KEY1)
 
     def check(self, n: int, addresses: Any, proto: Any, dport: Any) -> int:
         """Refuse more rows than there are."""

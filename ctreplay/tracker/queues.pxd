@@ -1,10 +1,8 @@
 cimport cython
 
+cimport ctreplay.keyedhash as keyedhash
 from ctreplay.packet cimport Packet
 
-cdef unsigned long long _U64
-cdef unsigned long long _K1
-cdef unsigned long long _K2
 cdef int _START, _IPV4
 
 
@@ -51,10 +49,12 @@ cdef class Queues:
     cdef public long long mask
     cdef public Queue oldest
     cdef public Queue newest
-    cdef public unsigned long long seed
+    cdef public unsigned long long key0
+    cdef public unsigned long long key1
+    cdef public unsigned long long key2
 
     @cython.locals(x="unsigned long long")
-    cdef unsigned long long hash_of(self, Packet p) noexcept
+    cpdef unsigned long long hash_of(self, Packet p) noexcept
 
     @cython.locals(queue=Queue)
     cdef Queue find(self, Packet p, unsigned long long hash_)

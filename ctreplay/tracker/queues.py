@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import os
-
+from ctreplay import keyedhash
 from ctreplay.packet import Packet
 
-_U64 = 0xFFFFFFFFFFFFFFFF
-_K1 = 0x9E3779B97F4A7C15
-_K2 = 0xC2B2AE3D27D4EB4F
 _START = 1 << 10
 _IPV4 = 4
 DUPLICATE = 1
@@ -83,9 +79,9 @@ class Queue:
 
 
 class Queues:
-    """`count` queues, the `oldest` to the `newest`. Their hash has a seed, because an attacker chooses the traffic."""
+    """`count` queues, the `oldest` to the `newest`. Their hash has keys, because an attacker chooses the traffic."""
 
-    __slots__ = ("buckets", "count", "mask", "newest", "oldest", "seed")
+    __slots__ = ("buckets", "count", "key0", "key1", "key2", "mask", "newest", "oldest")
 
     def __init__(self) -> None:
         self.buckets: list[Queue | None] = [None] * _START
@@ -93,16 +89,15 @@ class Queues:
         self.count = 0
         self.oldest: Queue | None = None
         self.newest: Queue | None = None
-        self.seed = int.from_bytes(os.urandom(8), "little")
+        self.key0 = keyedhash.key()
+        self.key1 = keyedhash.key()
+        self.key2 = keyedhash.key()
 
     def hash_of(self, p: Packet) -> int:
         """Of what the fragments of a datagram share: addresses and identification, of IPv4 the protocol too."""
-        x = ((p.src_lo ^ self.seed) * _K1) & _U64
-        x = ((x ^ x >> 32 ^ p.dst_lo) * _K2) & _U64
-        x = ((x ^ x >> 29 ^ p.src_hi) * _K1) & _U64
-        x = ((x ^ x >> 32 ^ p.dst_hi) * _K2) & _U64
-        x = ((x ^ x >> 29 ^ p.frag_id) * _K1) & _U64
-        return x ^ x >> 32
+        x = keyedhash.fold(p.src_lo ^ self.key0, p.src_hi ^ self.key1)
+        x = keyedhash.fold(p.dst_lo ^ x, p.dst_hi ^ self.key2)
+        return keyedhash.fold(p.frag_id ^ x, self.key0)
 
     def find(self, p: Packet, hash_: int) -> Queue | None:
         """The queue of a fragment's datagram; `hash_` is that of the fragment."""

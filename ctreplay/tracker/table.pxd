@@ -1,6 +1,7 @@
 cimport cython
 from cpython.object cimport PyObject
 
+cimport ctreplay.keyedhash as keyedhash
 from ctreplay.packet cimport Packet
 from ctreplay.tracker.entry cimport Entry
 
@@ -59,11 +60,7 @@ cdef inline void fetch_ahead(list buckets, Py_ssize_t i, Py_ssize_t size) noexce
             fetch(<char*>e + 192)
 
 
-cdef unsigned int _U32
 cdef unsigned long long _U64
-cdef unsigned long long _K1
-cdef unsigned long long _K2
-cdef unsigned long long _K3
 cdef int _START
 cdef int _PARTS
 cdef int _CACHED
@@ -78,13 +75,15 @@ cdef class Table:
     cdef public list buckets
     cdef public long long count
     cdef public unsigned int mask
-    cdef public unsigned long long seed0
-    cdef public unsigned long long seed1
+    cdef public unsigned long long key0
+    cdef public unsigned long long key1
+    cdef public unsigned long long key2
+    cdef public unsigned long long key3
     cdef public bint fetches
     cdef public long long youngest
 
     @cython.locals(x="unsigned long long", y="unsigned long long", sport="unsigned long long", dport="unsigned long long")
-    cdef unsigned int hash_of(self, Packet p) noexcept
+    cpdef unsigned int hash_of(self, Packet p) noexcept
 
     @cython.locals(e=Entry)
     cpdef Entry find(self, Packet p)

@@ -1,24 +1,20 @@
 """The connection table: a chained hash over both tuples of every entry.
 
 The hash is symmetric in the two endpoints, so an entry sits in one bucket and is found by either tuple there. It is
-keyed with a random seed, because an attacker chooses the traffic; no row depends on the seed.
+keyed at random, because an attacker chooses the traffic; no row depends on the keys.
 """
 
 from __future__ import annotations
 
-import os
 from operator import attrgetter
 
+from ctreplay import keyedhash
 from ctreplay.build import compiled
 from ctreplay.packet import Packet
 from ctreplay.pages import nones
 from ctreplay.tracker.entry import Entry
 
-_U32 = 0xFFFFFFFF
 _U64 = 0xFFFFFFFFFFFFFFFF
-_K1 = 0x9E3779B97F4A7C15
-_K2 = 0xC2B2AE3D27D4EB4F
-_K3 = 0x165667B19E3779F9
 _START = 1 << 16
 _PARTS = 4096
 # so many entries stay in the processor's caches anyway
@@ -32,7 +28,7 @@ _ICMPV6 = 58
 class Table:
     """`buckets` holds the newest entry of each chain; chains run through `Entry.next`."""
 
-    __slots__ = ("buckets", "count", "fetches", "mask", "seed0", "seed1", "youngest")
+    __slots__ = ("buckets", "count", "fetches", "key0", "key1", "key2", "key3", "mask", "youngest")
 
     def __init__(self) -> None:
         self.buckets: list[Entry | None] = [None] * _START
@@ -41,8 +37,10 @@ class Table:
         self.youngest = 1
         # plain Python has no way to
         self.fetches = compiled()
-        self.seed0 = int.from_bytes(os.urandom(8), "little")
-        self.seed1 = int.from_bytes(os.urandom(8), "little")
+        self.key0 = keyedhash.key()
+        self.key1 = keyedhash.key()
+        self.key2 = keyedhash.key()
+        self.key3 = keyedhash.key()
 
     def hash_of(self, p: Packet) -> int:
         """32-bit hash of the packet's tuple, equal for both directions."""
@@ -50,17 +48,13 @@ class Table:
         dport = p.dport
         if p.proto == _ICMP or p.proto == _ICMPV6:
             dport = sport
-        x = ((p.src_lo ^ self.seed0) * _K1) & _U64
-        x = ((x ^ x >> 29 ^ p.src_hi) + (self.seed1 ^ sport << 32)) & _U64
-        x = (x * _K2) & _U64
-        y = ((p.dst_lo ^ self.seed0) * _K1) & _U64
-        y = ((y ^ y >> 29 ^ p.dst_hi) + (self.seed1 ^ dport << 32)) & _U64
-        y = (y * _K2) & _U64
-        x ^= x >> 32
-        y ^= y >> 32
-        x = ((x + y) ^ p.proto) & _U64
-        x = (x * _K3) & _U64
-        return x >> 32 & _U32
+        sport |= p.proto << 16
+        dport |= p.proto << 16
+        x = keyedhash.fold(p.src_lo ^ self.key0, p.src_hi ^ self.key1)
+        y = keyedhash.fold(p.dst_lo ^ self.key0, p.dst_hi ^ self.key1)
+        x = keyedhash.fold(x ^ self.key2, sport ^ self.key3)
+        y = keyedhash.fold(y ^ self.key2, dport ^ self.key3)
+        return ((x + y) & _U64) >> 32
 
     def find(self, p: Packet) -> Entry | None:
         """The live entry with the packet's tuple (`p.direction` tells which one), or None. Sets a missing `p.hash`."""
