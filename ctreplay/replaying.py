@@ -256,15 +256,18 @@ def stats_rows(engine: Engine, total: int) -> list[dict[str, Any]]:
 def capture_rows(captures: Any, engine: Engine) -> list[dict[str, Any]]:
     """captures.parquet: facts of the reader, and what decode learned."""
     quality = engine.quality
+    # by capture and by file first: a file may have 65,535 interfaces
+    reasons_of: dict[int, dict[str, int]] = {}
+    for (number, reason), count in sorted(quality.undecodable_counts.items()):
+        reasons_of.setdefault(number, {})[reasons.NAMES[reason]] = count
+    damage_of: dict[str, list[str]] = {}
+    for damage in captures.damage:
+        damage_of.setdefault(damage.path, []).append(text(str(damage)))
+    damages = {path: json.dumps(damage) for path, damage in damage_of.items()}
     found = []
     for facts in captures.captures:
         number = facts.index
-        by_reason = {
-            reasons.NAMES[reason]: count
-            for (capture, reason), count in sorted(quality.undecodable_counts.items())
-            if capture == number
-        }
-        damage = [text(str(d)) for d in captures.damage if d.path == facts.path]
+        by_reason = reasons_of.get(number, {})
         found.append(
             {
                 "capture": number,
@@ -293,8 +296,8 @@ def capture_rows(captures: Any, engine: Engine) -> list[dict[str, Any]]:
                 "duplicates": quality.duplicates.get(number, 0),
                 "undecodable": sum(by_reason.values()),
                 "undecodable_by_reason": json.dumps(by_reason),
-                "damaged": bool(damage),
-                "damage": json.dumps(damage),
+                "damaged": facts.path in damages,
+                "damage": damages.get(facts.path, "[]"),
             }
         )
     return found

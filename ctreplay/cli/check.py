@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from ctreplay.cli.common import EXIT_FAILED, EXIT_USAGE, Exit, complain, fail, note, printable
+from ctreplay.cli.common import EXIT_FAILED, EXIT_USAGE, Exit, complain, fail, note, note_damage, printable
 
 if TYPE_CHECKING:
     from ctreplay.check.model import CheckFile
@@ -133,8 +133,7 @@ def _run(
             reports.append((job, report))
             if report.error and not as_json:
                 print(f"{show.paint('ERROR', ERROR)} {printable(job.label)}: {printable(report.error)}")
-            for damage in report.damage:
-                note(f"damaged: {damage}; the rest was checked")
+            note_damage([f"{place}; the rest was checked" for place in report.damage])
             stop = bool(report.error)
             for number, outcome in enumerate(report.outcomes):
                 stop = stop or outcome.status != PASSED

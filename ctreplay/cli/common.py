@@ -6,6 +6,7 @@ import codecs
 import io
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -28,6 +29,9 @@ COMMANDS = {
 
 # what stands for our own characters where the terminal's encoding lacks them
 _PLAIN = {"…": "...", "·": "-", "→": "->", "↔": "<->", "─": "-", "×": "x", "µ": "u"}
+
+# damaged places that are shown
+_PLACES = 8
 
 EXIT_FINE = 0
 EXIT_FAILED = 1
@@ -94,6 +98,14 @@ def reader_has_gone() -> None:
 def note(message: str) -> None:
     """A note for people on stderr."""
     print(printable(message), file=sys.stderr)
+
+
+def note_damage(places: Sequence[str]) -> None:
+    """Damaged places of captures on stderr: a thousand of them would hide what was found."""
+    for place in places[:_PLACES]:
+        note(f"damaged: {place}")
+    if len(places) > _PLACES:
+        note(f"damaged: {len(places) - _PLACES:,} more places, which a dataset's run.json lists")
 
 
 def read_sysctls(settings: list[str] | None, file: Path | None) -> dict[str, int]:

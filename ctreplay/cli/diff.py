@@ -9,7 +9,7 @@ from pathlib import Path
 
 import typer
 
-from ctreplay.cli.common import EXIT_FAILED, Exit, fail, note, read_sysctls
+from ctreplay.cli.common import EXIT_FAILED, Exit, fail, note_damage, read_sysctls
 from ctreplay.cli.replay import Level
 
 _UNITS = {"ns": 1, "us": 1_000, "µs": 1_000, "ms": 1_000_000, "s": 1_000_000_000, "": 1_000_000_000}
@@ -62,8 +62,12 @@ def diff(
     try:
         with sides(base, new, *options) as pair:
             for side in pair:
-                for one in side.run["damage"]:
-                    note(f"damaged: {one['path']}: frame {one['frame']}, offset {one['offset']}: {one['what']}")
+                note_damage(
+                    [
+                        f"{one['path']}: frame {one['frame']}, offset {one['offset']}: {one['what']}"
+                        for one in side.run["damage"]
+                    ]
+                )
             found = compare(*pair, rules)
             seconds = time.perf_counter() - began
             if as_json:

@@ -8,7 +8,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ctreplay.cli.common import EXIT_DAMAGED, EXIT_INTERRUPTED, Exit, complain, fail, note, printable, read_sysctls
+from ctreplay.cli.common import (
+    EXIT_DAMAGED,
+    EXIT_INTERRUPTED,
+    Exit,
+    complain,
+    fail,
+    note_damage,
+    printable,
+    read_sysctls,
+)
 
 
 def replay(
@@ -26,7 +35,7 @@ def replay(
     quiet: bool = False,
 ) -> None:
     """Replay, write the dataset, show the triage. Raises Exit."""
-    from ctreplay.capture import CaptureError
+    from ctreplay.capture import CaptureError, Damage
     from ctreplay.cli.progress import Progress
     from ctreplay.dataset.writer import DatasetExists
     from ctreplay.helpers.registry import HelperError
@@ -64,13 +73,7 @@ def replay(
         progress.close()
     if "triage" in run:
         show(run["triage"], as_json=as_json)
-    for damage in run["damage"]:
-        after = (
-            f"reading went on after {damage['skipped_bytes']} bytes" if damage["recovered"] else "the rest was not read"
-        )
-        note(
-            f"damaged: {damage['path']}: frame {damage['frame']}, offset {damage['offset']}: {damage['what']}; {after}"
-        )
+    note_damage([str(Damage(**one)) for one in run["damage"]])
     if strict and run["damage"]:
         raise Exit(EXIT_DAMAGED)
 

@@ -18,6 +18,8 @@ from ctreplay.sql import read_run
 _TOP = 5
 _OFFLOAD_SHARE = 0.02
 _MIN_ONE_SIDED = 0.2
+# damaged places that are named
+_PLACES = 3
 # sums over captures.parquet
 _TAINTS = {
     "packets": "packets", "truncated": "truncated", "drops": "kernel_drops", "reordered": "reordered",
@@ -129,12 +131,14 @@ def _trust(captures: list[dict[str, Any]], stats: list[dict[str, Any]], run: dic
     def say(what: str, text: str) -> None:
         notes.append({"what": what, "text": text})
 
-    for damage in run["damage"]:
+    for damage in run["damage"][:_PLACES]:
         how = "reading went on behind it" if damage["recovered"] else "the rest was not read"
         say(
             "damaged",
             f"{damage['path']}, frame {damage['frame']}, offset {damage['offset']}: {damage['what']}; {how}",
         )
+    if len(run["damage"]) > _PLACES:
+        say("damaged", f"{len(run['damage']) - _PLACES:,} more places, listed in run.json")
     if not packets:
         say("empty", "the capture holds no packets")
         return notes

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from ctreplay.dataset.schema import TABLES
+from tests.capture.builders import epb, idb, shb
 from tests.traffic import generate, pcap
 
 from .program import ROOT, SAMPLES, command, environment, leftovers, rows, run
@@ -72,6 +73,23 @@ def test_damage_and_strict(tmp_path: Path) -> None:
     assert done.returncode == 0 and "frame" in done.stderr and "offset" in done.stderr
     done = run(path, "-o", tmp_path / "b", "--strict", "-q")
     assert done.returncode == 3 and json.loads((tmp_path / "b" / "run.json").read_text())["complete"] is False
+
+
+def test_more_interfaces_than_can_be_told_apart(tmp_path: Path) -> None:
+    """Each with a frame that is no IP, the last thousand damage: in linear time, and the screen is not full of it."""
+    count = 66_500
+    described = b"".join(idb(linktype=101) for _ in range(count))
+    path = tmp_path / "x.pcapng"
+    path.write_bytes(shb() + described + b"".join(epb(number, 0, b"\x10") for number in range(count)))
+    done = run(path, "-o", tmp_path / "x")
+    assert done.returncode == 0
+    table = rows(tmp_path / "x" / "captures.parquet")
+    assert table.num_rows == 65535 and set(table["undecodable"].to_pylist()) == {1}
+    assert (tmp_path / "x" / "captures.parquet").stat().st_size < 2_000_000
+    damage = json.loads((tmp_path / "x" / "run.json").read_text())["damage"]
+    assert len(damage) == 1001 and json.loads(table["damage"][65534].as_py()) == json.loads(table["damage"][0].as_py())
+    assert len(done.stderr.splitlines()) == 9 and "993 more places" in done.stderr
+    assert "998 more places" in done.stdout and len(done.stdout.splitlines()) < 50
 
 
 @pytest.mark.parametrize(
