@@ -134,17 +134,19 @@ class PcapReader(Reader):
             elif caplen > self.limit:
                 if not self.resync(f"captured length {caplen} is above the limit of {self.limit}"):
                     return False
-            elif self.end - p < self.header + caplen and not self.fill(self.header + caplen):
-                return self.cut(caplen)
+            elif not self.fill(self.header + caplen) and not self.cut(caplen):
+                return False
         return True
 
     def cut(self, caplen: int) -> bool:
-        """The record at `pos` goes beyond the end: a cut file, or a false length in the middle of one."""
+        """The record at `pos` goes beyond the end: a cut file, or a false length in the middle of one, behind which
+        `pos` then is (True).
+        """
         offset = self.base + self.pos
         have = self.end - self.pos - self.header
         what = f"the record has {caplen} bytes and only {max(have, 0)} are left in the file"
         if not self.sane(self.pos, self.ts // _NS) and self.resync(what):
-            return self.step()
+            return True
         if self.stream is not None:
             self.finish(offset, what)
         return False

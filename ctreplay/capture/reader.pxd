@@ -34,5 +34,7 @@ cdef class Reader:
     @cython.final
     cdef bint fill(self, long long need) except? False
     @cython.final
+    cdef object widen(self, Py_ssize_t size)
+    @cython.final
     cdef long long skip(self, long long count) except? -1
     cdef beyond(self, Py_ssize_t i)

@@ -74,6 +74,9 @@ class Reader:
             return False
         view = self.view
         if self.pos > 0:
+            if 2 * have > len(view):
+                # or as much would be moved again for the next few bytes
+                view = self.widen(2 * len(view))
             view[:have] = view[self.pos : self.end]
             self.base += self.pos
             self.pos = 0
@@ -81,17 +84,22 @@ class Reader:
         while self.end - self.pos < need:
             size = len(view)
             if self.end == size:
-                store = bytearray(min(size * 2, max(need, size + size // 8)))
-                store[: self.end] = view[: self.end]
-                self.view = view = memoryview(store)
-                self.buf = store
-                self.turn += 1
+                view = self.widen(min(size * 2, max(need, size + size // 8)))
             count = self.stream.read_into(view[self.end :])
             if count == 0:
                 self.eof = True
                 return False
             self.end += count
         return True
+
+    def widen(self, size: int) -> memoryview:
+        """A window of `size` bytes, with what is in it."""
+        store = bytearray(size)
+        store[: self.end] = self.view[: self.end]
+        self.view = memoryview(store)
+        self.buf = store
+        self.turn += 1
+        return self.view
 
     def beyond(self, i: int) -> None:
         """Refuse a read outside the window (kept out of the callers' hot path)."""

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import random
+import struct
 
 import pytest
 from builders import T0, block, epb, frames, idb, option, pcap, read, shb
+
+from ctreplay.capture.streams import FileStream
+from tests.pure import run_pure
 
 
 def cut_everywhere(tmp_path, data, ends, smallest):
@@ -138,3 +142,28 @@ def test_counts_that_are_not_possible(tmp_path):
     assert [row.data for row in rows] == [b"a", b"b"]
     assert (source.captures[0].kernel_received, source.captures[0].kernel_drops) == (None, None)
     assert not source.damage
+
+
+def test_many_false_lengths_are_read_once(tmp_path, monkeypatch):
+    """Each of them is a block of a megabyte that the window has to hold: it is not moved for every one of them."""
+    false = (6).to_bytes(4, "little") + (1 << 20).to_bytes(4, "little") + bytes(32)
+    (tmp_path / "n").write_bytes(shb() + idb() + epb(0, 9, b"a") + false * 100_000 + epb(0, 10, b"b"))
+    reads = []
+    inner = FileStream.read_into
+    monkeypatch.setattr(FileStream, "read_into", lambda stream, view: reads.append(len(view)) or inner(stream, view))
+    rows, source = read(tmp_path / "n")
+    assert [row.data for row in rows] == [b"a", b"b"] and len(source.damage) == 1
+    assert len(reads) < 30
+
+
+def test_many_lengths_beyond_the_end(tmp_path):
+    """Each behind a few records, in a file whose snap length allows them: found one by one, in plain Python too."""
+    record = struct.pack("<IIII", T0 // 10**9, 5, 1, 1) + b"E"
+    false = struct.pack("<IIII", T0 // 10**9, 0xFFFFFFFF, 0x0F000000, 0x0F000000)
+    head = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 0x10000000, 1)
+    path = tmp_path / "n"
+    path.write_bytes(head + (record * 4 + false) * 3000)
+    rows, source = read(path)
+    assert len(rows) == 12000 and len(source.damage) == 1001
+    count = "import sys; from tests.capture.builders import read; print(len(read(sys.argv[1])[0]))"
+    assert int(run_pure(f"sys.path.insert(0, ROOT); {count}", str(path))) == 12000
