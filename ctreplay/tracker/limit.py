@@ -20,7 +20,7 @@ _CLOSING = {6: (4, 5, 6, 7, 8), 132: (5, 6, 7)}
 
 
 class Limit:
-    """Keeps entries by the kernel's bucket of each of their two tuples."""
+    """Keeps entries that may be evicted, and maybe others, by the kernel's bucket of each of their two tuples."""
 
     def __init__(self, maximum: int, buckets: int) -> None:
         self.maximum = maximum
@@ -59,9 +59,11 @@ class Limit:
         start = self.bucket(p.src_hi, p.src_lo, p.dst_hi, p.dst_lo, p.sport, p.dport, p.proto, p.zone)
         for step in range(_BUCKETS_TRIED):
             chain = self.chains.get((start + step) % self.buckets, {})
-            found = [e for e in chain.values() if not e.status & _ASSURED]
-            if found:
-                return found
+            # ASSURED stays: whoever fills a bucket with such entries has them looked at once
+            for e in [e for e in chain.values() if e.status & _ASSURED]:
+                del chain[e.conn_id]
+            if chain:
+                return list(chain.values())
         if self.collect_at is None:
             # a refused packet asks the collector for help, which scans at its next turn, a second away at the least
             self.collect_at = now + _SECOND

@@ -53,6 +53,17 @@ def test_the_whole_bucket_goes() -> None:
     assert machine.engine.tracker.n_early_drop == 9 and machine.engine.tracker.n_dropped == 0
 
 
+def test_assured_entries_are_looked_at_once() -> None:
+    """Or a bucket full of them would cost every new packet a walk."""
+    machine = full(50, assured=True)
+    chain = machine.engine.tracker.limit.chains[0]
+    assert len(chain) == 50
+    assert syn(machine, 50).entry is None and not chain
+    # they still go when their time has come, and what is new is evicted as ever
+    machine.send(b.ipv4(A, B, 1, b"\x08\0\xf7\xff\0\0\0\0"), after=5 * 86400 + 1)
+    assert len(machine.entries()) == 1 and len(machine.engine.tracker.limit.chains[0]) == 1
+
+
 def test_eight_buckets_are_looked_at_and_no_more() -> None:
     """7.2: up to 8 consecutive buckets, wrapping, from the one of the new original tuple."""
     limit = Machine(max=1, buckets=64).engine.tracker.limit
@@ -154,6 +165,8 @@ class TestCollector:
         asked = machine.now + 10**6
         syn(machine, 200)
         poke(machine.entries()[70], status=0xA)
+        # as if it had come just now: ASSURED never goes by itself
+        machine.engine.tracker.limit.add(machine.entries()[70])
         for n in range(201, 1000):
             if syn(machine, n).ctstate == "NEW":
                 break
