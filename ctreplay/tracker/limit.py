@@ -10,7 +10,6 @@ import zlib
 
 from ctreplay.packet import Packet
 from ctreplay.tracker.entry import Entry
-from ctreplay.tracker.table import Table
 
 _SECOND = 1_000_000_000
 _ASSURED = 0x4
@@ -26,6 +25,8 @@ class Limit:
         self.maximum = maximum
         self.buckets = max(buckets, 1)
         self.chains: dict[int, dict[int, Entry]] = {}
+        # what the collector may destroy, and maybe others: a walk over a full table every second takes too long
+        self.closable: dict[int, Entry] = {}
         self.collect_at: int | None = None
 
     def bucket(self, *parts: int) -> int:
@@ -44,6 +45,12 @@ class Limit:
         """A confirmed entry."""
         for place in self.places(e):
             self.chains.setdefault(place, {})[e.conn_id] = e
+        self.closable[e.conn_id] = e
+
+    def changed(self, e: Entry) -> None:
+        """Its state or status is another one."""
+        if _closes(e):
+            self.closable[e.conn_id] = e
 
     def remove(self, e: Entry) -> None:
         """A destroyed entry."""
@@ -53,6 +60,7 @@ class Limit:
                 chain.pop(e.conn_id, None)
                 if not chain:
                     del self.chains[place]
+        self.closable.pop(e.conn_id, None)
 
     def victims(self, p: Packet, now: int) -> list[Entry]:
         """Entries without ASSURED of the first bucket, of eight, that holds any."""
@@ -69,14 +77,15 @@ class Limit:
             self.collect_at = now + _SECOND
         return []
 
-    def closing(self, table: Table) -> list[Entry]:
-        """What the helping collector destroys: not ASSURED or closing, until the table is below 95 %."""
-        target = self.maximum // 100 * _HELP_ABOVE
-        surplus = table.count - target + 1
-        found: list[Entry] = []
-        for e in table.entries():
-            if len(found) >= surplus:
-                break
-            if not e.status & _ASSURED or e.state in _CLOSING.get(e.proto, ()):
-                found.append(e)
-        return found
+    def closing(self, count: int) -> list[Entry]:
+        """What the helping collector destroys of `count` entries, the oldest first: not ASSURED or closing, until the
+        table is below 95 %.
+        """
+        surplus = count - self.maximum // 100 * _HELP_ABOVE + 1
+        for e in [e for e in self.closable.values() if e.status & _ASSURED and not _closes(e)]:
+            del self.closable[e.conn_id]
+        return [self.closable[number] for number in sorted(self.closable)[: max(surplus, 0)]]
+
+
+def _closes(e: Entry) -> bool:
+    return e.state in _CLOSING.get(e.proto, ())

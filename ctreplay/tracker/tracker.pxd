@@ -81,6 +81,7 @@ cdef class Tracker:
     cdef int confirm(self, Entry e, Packet p, int old_state, unsigned int old_status) except -1
 
     cdef int refused(self, Entry e, Packet p, int old_state, unsigned int old_status) except -1
+    cdef int changed(self, Entry e, int old_state, unsigned int old_status) except -1
 
     @cython.locals(state=int, has_state=bint, c=Change)
     cpdef int destroy(self, Entry e, long long ts, int why, long long packet, int direction) except -1

@@ -357,7 +357,7 @@ class Tracker:
             return
         limit.collect_at = None
         self.advance(at)
-        for e in limit.closing(self.table):
+        for e in limit.closing(self.table.count):
             self.destroy(e, at, _W_GC, 0, -1)
 
     def confirm(self, e: Entry, p: Packet, old_state: int, old_status: int) -> int:
@@ -380,7 +380,7 @@ class Tracker:
             c.new_state = e.state if e.proto == _TCP or e.proto == _SCTP else -1
         elif e.events:
             if e.state != old_state or e.status != old_status:
-                self.occupancy.change(e, old_state, old_status)
+                self.changed(e, old_state, old_status)
             c.event = _EVENT_UPDATE
             c.old_state = old_state if e.events & _EV_PROTOINFO else -1
             c.old_status = old_status
@@ -418,7 +418,14 @@ class Tracker:
             self.helpers.gone(e, self.now, p.number)
             p.entry = None
         elif e.state != old_state or e.status != old_status:
-            self.occupancy.change(e, old_state, old_status)
+            self.changed(e, old_state, old_status)
+        return 0
+
+    def changed(self, e: Entry, old_state: int, old_status: int) -> int:
+        """State or status of an entry in the table are other ones."""
+        self.occupancy.change(e, old_state, old_status)
+        if self.limit is not None:
+            self.limit.changed(e)
         return 0
 
     def destroy(self, e: Entry, ts: int, why: int, packet: int, direction: int) -> int:

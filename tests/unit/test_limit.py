@@ -159,6 +159,24 @@ class TestCollector:
         assert [e.why for e in verdict.events] == ["gc", "gc", ""]
         assert len(machine.entries()) == 99
 
+    def test_who_closes_after_a_scan_goes_at_the_next(self) -> None:
+        """A scan forgets entries that it may not take; an hour of a full table is not walked every second."""
+        machine = Machine(max=20, buckets=1)
+        for n in range(20):
+            src = bytes((10, 1, 0, n))
+            machine.send(b.ipv4(src, B, 6, b.tcp(1, 2, 0, 0, 2, 9)), 0.001)
+            machine.send(b.ipv4(B, src, 6, b.tcp(2, 1, 0, 1, 0x12, 9)), 0.001)
+            machine.send(b.ipv4(src, B, 6, b.tcp(1, 2, 1, 1, 0x10, 9)), 0.001)
+        limit = machine.engine.tracker.limit
+        assert len(limit.closable) == 20
+        syn(machine, 300)
+        assert syn(machine, 301, after=1.5).reason == "table_full" and not limit.closable
+        machine.send(b.ipv4(bytes((10, 1, 0, 7)), B, 6, b.tcp(1, 2, 1, 1, 0x11, 9)), 0.001)
+        assert len(limit.closable) == 1
+        syn(machine, 302)
+        gone = [e for e in syn(machine, 303, after=1.5).events if e.why == "gc"]
+        assert len(gone) == 1 and len(machine.entries()) == 20
+
     def test_its_turn_comes_without_a_packet(self) -> None:
         """Also when early drop has made room meanwhile: only a scan ends the call for help."""
         machine = self.prepared(100, 50)
@@ -198,7 +216,7 @@ class TestCollector:
         machine = self.prepared(100, 100, state)
         for e in machine.entries():
             e.proto = 132
-        found = machine.engine.tracker.limit.closing(machine.engine.tracker.table)
+        found = machine.engine.tracker.limit.closing(machine.engine.tracker.table.count)
         assert len(found) == (6 if 5 <= state <= 7 else 0)
 
 
