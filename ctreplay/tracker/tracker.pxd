@@ -4,6 +4,7 @@ from ctreplay.decode.checksum cimport Checksum
 from ctreplay.decode.network cimport Network
 from ctreplay.packet cimport Packet
 from ctreplay.tracker.entry cimport Entry
+from ctreplay.tracker.limit cimport Limit
 from ctreplay.tracker.occupancy cimport Occupancy
 from ctreplay.tracker.proto.datagram cimport Datagram
 from ctreplay.tracker.proto.icmp cimport Icmp
@@ -41,7 +42,7 @@ cdef class Tracker:
     cdef public Datagram datagram
     cdef public Sctp sctp
     cdef public Icmp icmp
-    cdef public object limit
+    cdef public Limit limit
     cdef public object helpers
     cdef public unsigned char[::1] watch
     cdef public unsigned char[::1] expecting

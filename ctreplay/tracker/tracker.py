@@ -474,6 +474,7 @@ class Tracker:
             self.sink.second(self.occupancy)
         parts = self.table.drain()
         self.timers = Timers()
+        self.limit = None
         parts.reverse()
         while parts:
             # each list is let go of when written, and the memory of its entries with it
