@@ -89,6 +89,7 @@ def subjects() -> list[Tool]:
     wanted = [("ctreplay", ()), ("ctreplay --packets all", ("--packets", "all"))]
     if "--jobs" in usage:
         wanted += [(f"ctreplay --jobs {n}", ("--jobs", str(n))) for n in (1, 2)]
+    wanted.append(("ctreplay bounded", ("--sysctl", "nf_conntrack_max=65536")))
     version = (*ctreplay(), "--version")
     return [
         Tool(name, (*base, *options), version, several="folder", unpacks=(".gz", ".zst")) for name, options in wanted

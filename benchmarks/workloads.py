@@ -3,6 +3,8 @@
 mix        120,000 TCP and UDP flows over ten minutes, 4.2 million packets, 2 GB
 wide       the mix with all its flows alive at once: they begin within two seconds
 flood      a SYN flood: a million packets, every one a flow of its own
+crafted    a million IPv6 datagrams whose ports undo what their addresses change: hard for a hash that one can foresee
+full       65,536 connections, then for an hour every second one that finds no room where nf_conntrack_max=65536
 elephant   one TCP connection, a million packets
 quarter    the mix with a quarter of its flows, to compare the following ones with
 pcapng     quarter as pcapng
@@ -37,7 +39,7 @@ FLOWS = 120_000
 MANY = 1000
 ROTATED = 200
 NAMES = (
-    "mix", "wide", "flood", "elephant", "quarter", "pcapng", "gzip", "zstd", "ipv6", "vlan", "invalid", "fragments",
+    "mix", "wide", "flood", "crafted", "full", "elephant", "quarter", "pcapng", "gzip", "zstd", "ipv6", "vlan", "invalid", "fragments",
     "jumbo", "idle", "shuffled", "many", "rotated",
 )  # fmt: skip
 FILES = {
@@ -144,6 +146,32 @@ def flood(link: Link, packets: int, over_ns: int = 100_000_000_000) -> Iterator[
         yield t, link.tcp(source, server, struct.pack("!HH", 1024 + n % 60000, 80), n, 0, 0x02, ts=t)
 
 
+def crafted(link: Link, packets: int) -> Iterator[Frame]:
+    """Bits 16 to 31 of both addresses change with the ports; every tuple is another one."""
+    a, b = (int.from_bytes(link.address(host)) for host in (1, 1 << 20))
+    for n in range(packets):
+        there, back = n & 0xFFFF, n >> 16
+        src, dst = ((host ^ bits << 96).to_bytes(16) for host, bits in ((a, there), (b, back)))
+        yield START + n * 20_000, link.udp(src, dst, struct.pack("!HH", 0x8000 ^ there, 0x4000 ^ back), b"x" * 30)
+
+
+def full(link: Link, packets: int) -> Iterator[Frame]:
+    """Handshakes within a second, then SYNs of others, one a second."""
+    server = link.address(1 << 20)
+    connections = min(1 << 16, packets // 3)
+    t = START
+    for n in range(packets - 2 * connections):
+        client = link.address(n + 1)
+        there = struct.pack("!HH", 5000, 443)
+        yield t, link.tcp(client, server, there, 1, 0, 0x02, ts=t)
+        if n < connections:
+            yield t + 2000, link.tcp(server, client, there[2:] + there[:2], 1, 2, 0x12, ts=t)
+            yield t + 4000, link.tcp(client, server, there, 2, 2, 0x10, ts=t)
+            t += 1_000_000_000 // connections
+        else:
+            t += 1_000_000_000
+
+
 def elephant(link: Link, packets: int, size: int = 1448) -> Iterator[Frame]:
     """One connection: data one way, an acknowledgment for every second segment."""
     client, server = link.address(1), link.address(1 << 20)
@@ -239,6 +267,10 @@ def make(name: str, folder: Path, scale: float) -> int:
         return write(path, traffic(4, wrong=True))
     if name == "flood":
         return write(path, flood(v4, some(1_000_000)))
+    if name == "crafted":
+        return write(path, crafted(Link(6), some(1_000_000)))
+    if name == "full":
+        return write(path, full(v4, some(3 * (1 << 16) + 3600)))
     if name == "elephant":
         return write(path, elephant(v4, some(1_000_000)))
     if name == "jumbo":

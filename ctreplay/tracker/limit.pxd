@@ -1,11 +1,12 @@
 cimport cython
 
-cimport ctreplay.octets as octets
+cimport ctreplay.keyedhash as keyedhash
 from ctreplay.packet cimport Packet
 from ctreplay.tracker.entry cimport Entry
 from ctreplay.tracker.table cimport by_age
 
 cdef long long _SECOND
+cdef unsigned long long _KEY0, _KEY1, _KEY2
 cdef int _ASSURED, _BUCKETS_TRIED, _HELP_ABOVE, _TCP, _SCTP, _LINKS, _START
 
 
@@ -19,11 +20,9 @@ cdef class Limit:
     cdef public list held
     cdef dict slots
     cdef int free
-    cdef bytearray packed
-    cdef unsigned char[::1] key
     cdef public object collect_at
 
-    @cython.locals(found=cython.longlong)
+    @cython.locals(x="unsigned long long")
     cpdef Py_ssize_t bucket(
         self, unsigned long long src_hi, unsigned long long src_lo, unsigned long long dst_hi,
         unsigned long long dst_lo, unsigned long long sport, unsigned long long dport, unsigned long long proto,

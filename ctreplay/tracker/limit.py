@@ -7,9 +7,8 @@ Bucket placement is random in the kernel; here it is a fixed hash, so that a rep
 from __future__ import annotations
 
 import mmap
-from zlib import crc32
 
-from ctreplay import octets
+from ctreplay import keyedhash
 from ctreplay.packet import Packet
 from ctreplay.tracker.entry import Entry
 from ctreplay.tracker.table import by_age
@@ -23,6 +22,9 @@ _SCTP = 132
 # a link for each of an entry's tuples, and one for the collector
 _LINKS = 3
 _START = 1 << 10
+_KEY0 = 0x9E3779B97F4A7C15
+_KEY1 = 0xC2B2AE3D27D4EB4F
+_KEY2 = 0x165667B19E3779F9
 
 
 class Limit:
@@ -33,9 +35,7 @@ class Limit:
     chain, and of the first one the chain: -1 - its number. `free` is the first of the slots without an entry.
     """
 
-    __slots__ = (
-        "after", "before", "buckets", "collect_at", "free", "heads", "held", "key", "maximum", "packed", "slots",
-    )  # fmt: skip
+    __slots__ = ("after", "before", "buckets", "collect_at", "free", "heads", "held", "maximum", "slots")
 
     def __init__(self, maximum: int, buckets: int) -> None:
         self.maximum = maximum
@@ -45,24 +45,16 @@ class Limit:
         self.held: list[Entry | None] = [None]
         self.slots: dict[int, int] = {}
         self.free = 0
-        self.packed = bytearray(64)
-        self.key = memoryview(self.packed)
         self.collect_at: int | None = None
 
     def bucket(
         self, src_hi: int, src_lo: int, dst_hi: int, dst_lo: int, sport: int, dport: int, proto: int, zone: int
     ) -> int:
         """Where a tuple lives: a 32-bit hash scaled to the number of buckets."""
-        octets.put64(self.key, 0, src_hi)
-        octets.put64(self.key, 8, src_lo)
-        octets.put64(self.key, 16, dst_hi)
-        octets.put64(self.key, 24, dst_lo)
-        octets.put64(self.key, 32, sport)
-        octets.put64(self.key, 40, dport)
-        octets.put64(self.key, 48, proto)
-        octets.put64(self.key, 56, zone)
-        found: int = crc32(self.packed)
-        return found * self.buckets >> 32
+        x = keyedhash.fold(src_lo ^ _KEY0, src_hi ^ _KEY1)
+        x = keyedhash.fold(x ^ dst_lo, dst_hi ^ _KEY2)
+        x = keyedhash.fold(x ^ (sport << 48 | dport << 32 | proto << 16 | zone), _KEY0)
+        return (x >> 32) * self.buckets >> 32
 
     def add(self, e: Entry) -> int:
         """A confirmed entry."""
