@@ -39,8 +39,8 @@ FLOWS = 120_000
 MANY = 1000
 ROTATED = 200
 NAMES = (
-    "mix", "wide", "flood", "crafted", "full", "elephant", "quarter", "pcapng", "gzip", "zstd", "ipv6", "vlan", "invalid", "fragments",
-    "jumbo", "idle", "shuffled", "many", "rotated",
+    "mix", "wide", "flood", "crafted", "full", "elephant", "quarter", "pcapng", "gzip", "zstd", "ipv6", "vlan",
+    "invalid", "fragments", "jumbo", "idle", "shuffled", "many", "rotated",
 )  # fmt: skip
 FILES = {
     "pcapng": "pcapng.pcapng",

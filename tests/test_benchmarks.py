@@ -69,7 +69,8 @@ def test_workloads_are_what_they_say(tmp_path: Path) -> None:
     import ctreplay
 
     names = (
-        "quarter", "pcapng", "ipv6", "vlan", "invalid", "fragments", "jumbo", "idle", "many", "rotated", "crafted", "full",
+        "quarter", "pcapng", "ipv6", "vlan", "invalid", "fragments", "jumbo", "idle", "many", "rotated", "crafted",
+        "full",
     )  # fmt: skip
     script("workloads.py", str(tmp_path), "--scale", "0.001", *names)
     made = json.loads((tmp_path / "workloads.json").read_text())

@@ -3,7 +3,6 @@ cimport cython
 cimport ctreplay.keyedhash as keyedhash
 from ctreplay.packet cimport Packet
 from ctreplay.tracker.entry cimport Entry
-from ctreplay.tracker.table cimport by_age
 
 cdef long long _SECOND
 cdef unsigned long long _KEY0, _KEY1, _KEY2
@@ -20,6 +19,7 @@ cdef class Limit:
     cdef public list held
     cdef dict slots
     cdef int free
+    cdef int last
     cdef public object collect_at
 
     @cython.locals(x="unsigned long long")
@@ -45,6 +45,9 @@ cdef class Limit:
 
     @cython.locals(first=int)
     cdef int link(self, int at, long long chain) except -1
+
+    @cython.locals(last=int)
+    cdef int queue(self, int at) except -1
 
     @cython.locals(before=int, after=int)
     cdef int unlink(self, int at) except -1

@@ -11,7 +11,6 @@ import mmap
 from ctreplay import keyedhash
 from ctreplay.packet import Packet
 from ctreplay.tracker.entry import Entry
-from ctreplay.tracker.table import by_age
 
 _SECOND = 1_000_000_000
 _ASSURED = 0x4
@@ -32,10 +31,11 @@ class Limit:
     a chain of what the collector may destroy; each of them with others, which are forgotten when they are met.
 
     Chains run through numbers: `held[slot]` has its links from `_LINKS * slot` on, 0 is none. `before` is 0 in no
-    chain, and of the first one the chain: -1 - its number. `free` is the first of the slots without an entry.
+    chain, and of the first one the chain: -1 - its number. `free` is the first of the slots without an entry,
+    `last` the last link of the collector.
     """
 
-    __slots__ = ("after", "before", "buckets", "collect_at", "free", "heads", "held", "maximum", "slots")
+    __slots__ = ("after", "before", "buckets", "collect_at", "free", "heads", "held", "last", "maximum", "slots")
 
     def __init__(self, maximum: int, buckets: int) -> None:
         self.maximum = maximum
@@ -45,6 +45,7 @@ class Limit:
         self.held: list[Entry | None] = [None]
         self.slots: dict[int, int] = {}
         self.free = 0
+        self.last = 0
         self.collect_at: int | None = None
 
     def bucket(
@@ -67,7 +68,7 @@ class Limit:
         at = _LINKS * slot
         self.link(at, self.bucket(e.src_hi, e.src_lo, e.dst_hi, e.dst_lo, e.sport, e.dport, e.proto, e.zone))
         self.link(at + 1, self.bucket(e.dst_hi, e.dst_lo, e.src_hi, e.src_lo, e.rsport, e.rdport, e.proto, e.zone))
-        self.link(at + 2, self.buckets)
+        self.queue(at + 2)
         return 0
 
     def grow(self) -> int:
@@ -105,7 +106,7 @@ class Limit:
         if self.closes(e):
             at = _LINKS * self.slots[e.conn_id] + 2
             if self.before[at] == 0:
-                self.link(at, self.buckets)
+                self.queue(at)
         return 0
 
     def closes(self, e: Entry) -> bool:
@@ -122,6 +123,19 @@ class Limit:
         self.heads[chain] = at
         return 0
 
+    def queue(self, at: int) -> int:
+        """Put a link behind the others of the collector's chain."""
+        last = self.last
+        if last:
+            self.after[last] = at
+            self.before[at] = last
+        else:
+            self.heads[self.buckets] = at
+            self.before[at] = -1 - self.buckets
+        self.after[at] = 0
+        self.last = at
+        return 0
+
     def unlink(self, at: int) -> int:
         """Take a link out of its chain, if it is in one."""
         before = self.before[at]
@@ -134,6 +148,8 @@ class Limit:
             self.heads[-1 - before] = after
         if after:
             self.before[after] = before
+        elif at == self.last:
+            self.last = max(before, 0)
         self.before[at] = 0
         return 0
 
@@ -170,13 +186,13 @@ class Limit:
         return []
 
     def closing(self, count: int) -> list[Entry]:
-        """What the helping collector destroys of `count` entries, the oldest first: not ASSURED or closing, until the
-        table is below 95 %.
+        """What the helping collector destroys of `count` entries: not ASSURED or closing, those first that have been so
+        for longest, until the table is below 95 %.
         """
         surplus = count - self.maximum // 100 * _HELP_ABOVE + 1
         found: list[Entry] = []
         at = self.heads[self.buckets]
-        while at:
+        while at and len(found) < surplus:
             after = self.after[at]
             e = self.held[at // _LINKS]
             if e.status & _ASSURED and not self.closes(e):  # type: ignore[union-attr, arg-type]
@@ -184,4 +200,4 @@ class Limit:
             else:
                 found.append(e)  # type: ignore[arg-type]
             at = after
-        return by_age(found)[: max(surplus, 0)]
+        return found
