@@ -86,7 +86,7 @@ def replay_to(
         # a wrong one is found before anything begins
         registry.parse(helpers)
     threaded = (jobs or len(os.sched_getaffinity(0))) > 1
-    captures = open_captures(paths, stdin=stdin, hash_ahead=threaded)
+    captures = open_captures(paths, stdin=stdin, hashing="beside" if threaded else "turns")
     # how much comes through a pipe nobody knows
     large = any(one.is_pipe for one in captures.inputs) or sum(one.size for one in captures.inputs) >= LARGE
     way: Way = ("process" if large else "thread") if threaded else "turns"

@@ -9,20 +9,24 @@ from typing import TYPE_CHECKING, BinaryIO
 from .errors import CaptureError, Damage, OutOfOrder, Skipped
 
 if TYPE_CHECKING:
+    from typing import Literal
+
     from .facts import CaptureFacts
     from .merge import CaptureSet
+
+    Hashing = Literal["beside", "turns", "asked"]
 
 __all__ = ["CaptureError", "Damage", "OutOfOrder", "Skipped", "open_captures"]
 
 
 def open_captures(
-    paths: Sequence[str | os.PathLike[str]], *, stdin: BinaryIO | None = None, hash_ahead: bool = True
+    paths: Sequence[str | os.PathLike[str]], *, stdin: BinaryIO | None = None, hashing: Hashing = "beside"
 ) -> CaptureSet:
     """Open files, directories (recursively), glob patterns and `-` (a pipe) as one source of records.
 
     Raises CaptureError when a named input does not exist, cannot be read or is no capture, and when a
     directory or pattern holds no capture; what is no capture inside a directory is listed in
-    `CaptureSet.skipped`. The files are hashed beside the reading, without `hash_ahead` in turn with it.
+    `CaptureSet.skipped`. The files are hashed beside the reading, in turns with it, or when somebody asks.
     """
     from ctreplay.digests import LARGE
 
@@ -32,11 +36,11 @@ def open_captures(
 
     captures: list[CaptureFacts] = []
     files, skipped = find_files(paths, stdin, captures)
-    hasher = Hasher([file.input for file in files], hash_ahead)
+    hasher = Hasher([file.input for file in files], hashing == "beside")
     for file in files:
         one = file.input
-        file.hashed = not hash_ahead
-        file.apart = hash_ahead and one.compression is not None and not one.is_pipe and one.size >= LARGE
+        file.hashed = hashing == "turns"
+        file.apart = not file.hashed and one.compression is not None and not one.is_pipe and one.size >= LARGE
     try:
         return CaptureSet(files, skipped, captures, hasher)
     except BaseException:

@@ -234,6 +234,8 @@ class Watch(RowSink):
     def __init__(self, watched: Tuple, take: Callable[[Step | Happened], None]) -> None:
         super().__init__(lambda _table, _columns, _rows: None)
         self.watched = watched
+        # most packets are told apart by the lower half of one address
+        self.lows = {watched.src[1], watched.dst[1]}
         self.take = take
         self.conn_ids: set[int] = set()
         self.current: dict[str, int] = {}
@@ -247,7 +249,9 @@ class Watch(RowSink):
         e = change.entry
         assert e is not None
         w = self.watched
-        if e.proto != w.proto or (e.conn_id not in self.conn_ids and not self.mine(e)):
+        if e.src_lo not in self.lows or e.proto != w.proto:
+            return 0
+        if e.conn_id not in self.conn_ids and not self.mine(e):
             return 0
         self.conn_ids.add(e.conn_id)
         happened = Happened(
@@ -289,7 +293,7 @@ class Watch(RowSink):
             if p.frag and p.family == self.watched.family and p.proto == self.watched.proto:
                 self.fragment(p, reason, now)
             return 0
-        direction = self.watched.direction(w)
+        direction = self.watched.direction(w) if w.src_lo in self.lows else None
         if direction is None and w.entry is not None and w.entry.conn_id in self.conn_ids:
             direction = w.direction
         if direction is None:

@@ -24,7 +24,7 @@ class OriginError(Exception):
 class Origin:
     """`paths` to replay with `sysctls` (all of them); `run` is run.json of a dataset, None for plain captures.
 
-    `digests` holds the SHA-256 each path must have (None: unknown), for a dataset.
+    `digests` holds the SHA-256 each path must have (None: unknown), for a dataset; none once they were compared.
     """
 
     name: str

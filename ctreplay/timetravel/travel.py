@@ -145,7 +145,11 @@ def travel(
     gc.disable()
     captures = None
     try:
-        captures = open_captures(origin.paths, stdin=sys.stdin.buffer if "-" in origin.paths else None)
+        captures = open_captures(
+            origin.paths,
+            stdin=sys.stdin.buffer if "-" in origin.paths else None,
+            hashing="beside" if origin.digests else "asked",
+        )
         while True:
             try:
                 found = work(Travel(origin, captures, sink() if sink else RowSink(forget), level))
@@ -154,6 +158,8 @@ def travel(
                 captures.restart()
         if origin.digests:
             origin.check([one.sha256() for one in captures.inputs])
+            # of an answer that takes several replays each would hash the captures again
+            origin.digests.clear()
         return found
     except (CaptureError, NoSuchPacket):
         if origin.digests:

@@ -15,7 +15,7 @@ def ip_packets(paths: Sequence[str | os.PathLike[str]]) -> list[tuple[int, int, 
 
     All at once: the referee has to plan ahead.
     """
-    captures = open_captures(paths)
+    captures = open_captures(paths, hashing="asked")
     link, packet = Link(), Packet()
     found: list[tuple[int, int, bytes]] = []
     try:

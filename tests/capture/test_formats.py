@@ -272,7 +272,7 @@ def test_hashed_in_turn(tmp_path, pack, damaged):
     if damaged:
         data = data[: len(data) // 2] + b"\xff" * 70_000_000 * (pack is bytes) + bytes(9)
     (tmp_path / "x").write_bytes(data)
-    with open_captures([tmp_path / "x"], hash_ahead=False) as source:
+    with open_captures([tmp_path / "x"], hashing="turns") as source:
         assert rows_of(source)
         assert source.inputs[0].stopped == (damaged and pack is bytes)
         assert source.inputs[0].sha256() == hashlib.sha256(data).hexdigest()

@@ -195,7 +195,7 @@ def test_other_files_than_the_inputs_are_given_up(tmp_path, begun):
     process = begun(tmp_path / "a.pcap", "--sysctl-file", tmp_path / "b.pcap")
     assert digests.begun([str(tmp_path / "a.pcap")]) is None and process.ended
     process = begun(tmp_path / "a.pcap")
-    with open_captures([tmp_path / "a.pcap"], hash_ahead=False) as source:
+    with open_captures([tmp_path / "a.pcap"], hashing="turns") as source:
         assert source.hasher.process is None and process.ended
 
 

@@ -13,6 +13,7 @@ import duckdb
 import pytest
 
 from ctreplay import reasons
+from ctreplay.capture.inputs import InputFile
 from ctreplay.explain.find import ConnError, Wanted, parse
 from tests.kernel.packets import load
 from tests.kernel.record import scenarios
@@ -231,3 +232,21 @@ def test_ends_ipv6() -> None:
     assert [end[2] for end in found.ends] == [53, None] and found.ends[0][0] == 0x20010DB8 << 32
     with pytest.raises(ConnError):
         parse(["10.0.0.1:70000", "10.0.0.2"])
+
+
+def test_captures_of_a_dataset_are_hashed_once(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many replays an answer takes; and not for one of a capture, which nothing is compared with."""
+    capture = tmp_path / "x.pcap"
+    shutil.copy(SAMPLES / "invalid_window.pcap", capture)
+    packet = next(row[0] for row in notable(capture, tmp_path, run) if row[1] == "tcp_seq_over_upper_bound")
+    asked = []
+    digest = InputFile.sha256
+    monkeypatch.setattr(InputFile, "sha256", lambda one, timeout=None: asked.append(one) or digest(one, timeout))
+    dataset = tmp_path / "x.pcap.ctreplay"
+    assert len(answer(run, dataset, "--packet", packet)["what_if"]) == 3 and len(asked) == 1
+    assert answer(run, capture, "--packet", packet)["what_if"] and len(asked) == 1
+    data = bytearray(capture.read_bytes())
+    data[-1] ^= 1
+    capture.write_bytes(data)
+    code, out, err = run("explain", dataset, "--packet", packet)
+    assert code == 2 and not out and "no longer the capture" in err
