@@ -12,7 +12,11 @@ from ctreplay.cli.common import COMMANDS
 from ctreplay.dataset import LEVELS
 
 _FLAGS = {"--force": "force", "--strict": "strict", "--json": "as_json", "-q": "quiet", "--quiet": "quiet"}
-_VALUES = {"-o": "output", "--output": "output", "-j": "jobs", "--jobs": "jobs", "--packets": "packets"}
+_VALUES = {
+    "-o": "output", "--output": "output", "-j": "jobs", "--jobs": "jobs", "--packets": "packets",
+    "--sysctl-file": "sysctl_file",
+}  # fmt: skip
+_LISTS = {"--sysctl": "sysctl", "--helper": "helper"}
 
 
 def plain_replay(argv: list[str]) -> dict[str, Any] | None:
@@ -27,11 +31,14 @@ def plain_replay(argv: list[str]) -> dict[str, Any] | None:
     for word in words:
         if word in _FLAGS:
             found[_FLAGS[word]] = True
-        elif word in _VALUES:
-            value = next(words, "")
+        elif (option := word.partition("=")[0] if word[:2] == "--" else word) in _VALUES or option in _LISTS:
+            value = word[len(option) + 1 :] if option != word else next(words, "")
             if not value or value[0] == "-":
                 return None
-            found[_VALUES[word]] = value
+            if option in _LISTS:
+                found.setdefault(_LISTS[option], []).append(value)
+            else:
+                found[_VALUES[option]] = value
         elif word == "-" or (word and word[0] != "-"):
             captures.append(word)
         else:
@@ -43,6 +50,7 @@ def plain_replay(argv: list[str]) -> dict[str, Any] | None:
         if not (jobs.isascii() and jobs.isdigit() and int(jobs[:9]) > 0 and len(jobs) < 9):
             return None
         found["jobs"] = int(jobs)
-    if "output" in found:
-        found["output"] = Path(found["output"])
+    for name in ("output", "sysctl_file"):
+        if name in found:
+            found[name] = Path(found[name])
     return {"captures": captures, **found}

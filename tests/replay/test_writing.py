@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ctreplay import replaying
@@ -229,10 +229,12 @@ def test_a_replay_that_is_killed(several_batches: Path, tmp_path: Path) -> None:
 WORDS = [
     "replay", "list", "a.pcap", "b c.pcap", "-", "-o", "--output", "out", "--force", "--packets", "all", "none", "some",
     "-j", "--jobs", "2", "0", "-1", "²", "-q", "--quiet", "--json", "--strict", "--help", "--", "-qj2", "--helper",
-    "ftp", "--packets=all", "", "--sysctl", "nf_conntrack_max=3",
+    "ftp", "--packets=all", "", "--sysctl", "nf_conntrack_max=3", "--sysctl=a=b", "--sysctl=", "--sysctl-file",
+    "x.conf", "--sysctl-file=x=y", "--helper=sip=5060/udp", "--jobs=3", "--output=o", "--force=1", "--output=-", "-o=x",
 ]  # fmt: skip
 
 
+@settings(max_examples=1000, deadline=None)
 @given(words=st.lists(st.sampled_from(WORDS), max_size=7))
 def test_plain_is_what_the_parser_understands(words: list[str]) -> None:
     import typer
@@ -266,3 +268,7 @@ def test_plain_understands_the_usual() -> None:
     found = plain.plain_replay(words.split())
     wanted = {"captures": ["a.pcap", "b.pcap"], "output": Path("x"), "quiet": True, "jobs": 2}
     assert found == wanted | {"packets": "all", "force": True}
+    words = "a.pcap --sysctl nf_conntrack_max=9 --helper=ftp --sysctl=udp_timeout=3 --sysctl-file x --output=o"
+    found = plain.plain_replay(words.split())
+    wanted = {"captures": ["a.pcap"], "output": Path("o"), "sysctl_file": Path("x"), "helper": ["ftp"]}
+    assert found == wanted | {"sysctl": ["nf_conntrack_max=9", "udp_timeout=3"]}
