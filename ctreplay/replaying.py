@@ -93,7 +93,8 @@ def replay_to(
     writer: DatasetWriter | None = None
     engine: Engine | None = None
     total = 0
-    reserve = bytearray(_RESERVE)
+    # not touched: that would be a quarter of the page faults of a small replay
+    reserve = bytes(_RESERVE)
     collecting = gc.isenabled()
     # entries refer to each other but never in cycles that outlive them: the collector would only walk them in vain
     gc.disable()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 
 class CaptureError(Exception):
@@ -44,7 +45,12 @@ class Damage(NamedTuple):
 
     def __str__(self) -> str:
         after = f"reading went on after {self.skipped_bytes} bytes" if self.recovered else "the rest was not read"
-        return f"{self.path}: frame {self.frame}, offset {self.offset}: {self.what}; {after}"
+        return f"{place(self._asdict())}; {after}"
+
+
+def place(damage: Mapping[str, Any]) -> str:
+    """Where it is and what, of a Damage as run.json has it."""
+    return f"{damage['path']}: frame {damage['frame']}, offset {damage['offset']}: {damage['what']}"
 
 
 class Skipped(NamedTuple):

@@ -72,6 +72,7 @@ def work(task: Task) -> Report:
     import duckdb
 
     from ctreplay.capture import CaptureError
+    from ctreplay.capture.errors import place
     from ctreplay.sql import DatasetError, read_run
     from ctreplay.sql.library import QueryError
 
@@ -84,9 +85,7 @@ def work(task: Task) -> Report:
             dataset, report.cached = Cache(task.cache).dataset(task.captures, task.options, task.folder)
         report.dataset = os.fspath(dataset)
         run = read_run(dataset)
-        report.damage = tuple(
-            f"{one['path']}: frame {one['frame']}, offset {one['offset']}: {one['what']}" for one in run["damage"]
-        )
+        report.damage = tuple(map(place, run["damage"]))
         db = _session(dataset, task)
     except (CaptureError, DatasetError, ValueError) as exc:
         report.error = str(exc)

@@ -44,6 +44,7 @@ def diff(
     """Compare two replays: connections gone, new and changed. Exit 1 when they differ."""
     import duckdb
 
+    from ctreplay.capture.errors import place
     from ctreplay.check.model import Options
     from ctreplay.diff import show
     from ctreplay.diff.compare import Rules, compare
@@ -62,12 +63,7 @@ def diff(
     try:
         with sides(base, new, *options) as pair:
             for side in pair:
-                note_damage(
-                    [
-                        f"{one['path']}: frame {one['frame']}, offset {one['offset']}: {one['what']}"
-                        for one in side.run["damage"]
-                    ]
-                )
+                note_damage([place(one) for one in side.run["damage"]])
             found = compare(*pair, rules)
             seconds = time.perf_counter() - began
             if as_json:

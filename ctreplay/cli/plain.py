@@ -29,10 +29,12 @@ def plain_replay(argv: list[str]) -> dict[str, Any] | None:
     captures: list[str] = []
     words = iter(argv)
     for word in words:
+        option, equals, value = word.partition("=") if word.startswith("--") else (word, "", "")
         if word in _FLAGS:
             found[_FLAGS[word]] = True
-        elif (option := word.partition("=")[0] if word[:2] == "--" else word) in _VALUES or option in _LISTS:
-            value = word[len(option) + 1 :] if option != word else next(words, "")
+        elif option in _VALUES or option in _LISTS:
+            if not equals:
+                value = next(words, "")
             if not value or value[0] == "-":
                 return None
             if option in _LISTS:

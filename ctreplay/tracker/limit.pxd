@@ -37,7 +37,7 @@ cdef class Limit:
     cdef int leave(self, int slot) except -1
 
     @cython.locals(slot=int, i=int)
-    cdef int remove(self, Entry e) except -1
+    cpdef int remove(self, Entry e) except -1
 
     @cython.locals(at=int)
     cdef int changed(self, Entry e) except -1

@@ -111,6 +111,7 @@ class Limit:
 
     def closes(self, e: Entry) -> bool:
         """Whether it is in a state in which the collector destroys it even with ASSURED."""
+        # FIN_WAIT to CLOSE, SHUTDOWN_SENT to SHUTDOWN_ACK_SENT
         return (e.proto == _TCP and 4 <= e.state <= 8) or (e.proto == _SCTP and 5 <= e.state <= 7)
 
     def link(self, at: int, chain: int) -> int:

@@ -195,6 +195,7 @@ class TestCollector:
         syn(machine, 200)
         poke(machine.entries()[70], status=0xA)
         # as if it had come just now: ASSURED never goes by itself
+        machine.engine.tracker.limit.remove(machine.entries()[70])
         machine.engine.tracker.limit.add(machine.entries()[70])
         for n in range(201, 1000):
             if syn(machine, n).ctstate == "NEW":
