@@ -152,10 +152,6 @@ class Engine:
         whole.caplen = len(datagram)
         whole.wirelen = whole.caplen
         whole.l3 = 0
-        self.network.parse(whole)
+        self.network.reassembled(whole)
         whole.cut = self.defrag.cut
-        if whole.frag:
-            # a further fragment header inside the datagram is only skipped
-            whole.frag = 0
-            self.network.transport(whole)
         return whole

@@ -42,11 +42,17 @@ cdef class Network:
     @cython.locals(left=int, version=int, fault=int)
     cpdef int parse(self, Packet pkt) except -1
 
+    @cython.locals(left=int)
+    cpdef int reassembled(self, Packet pkt) except -1
+
     @cython.locals(o=int, ihl=int, total=int, fragment=int)
     cdef int ipv4(self, Packet pkt, int left) except -1
 
     @cython.locals(o=int, payload=int, nxt=int, total=int, end=int)
     cdef int ipv6(self, Packet pkt, int left) except -1
+
+    @cython.locals(o=int, payload=int, end=int)
+    cdef int dropped_on_receipt(self, Packet pkt, int left) except -1
 
     @cython.locals(stop=int, at=int, padding=int, count=int, kind=int, size=int, i=int)
     cdef bint options_refused(self, Packet pkt, int o, int end, int payload) except -1

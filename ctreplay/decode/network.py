@@ -66,6 +66,8 @@ class Network:
             fault = self.ipv4(pkt, left)
         elif version == 6:
             fault = self.ipv6(pkt, left)
+            if fault == 0:
+                fault = self.dropped_on_receipt(pkt, left)
         else:
             return _IP_VERSION
         if fault != 0:
@@ -82,6 +84,18 @@ class Network:
         if pkt.frag == 0:
             self.transport(pkt)
         return _OK
+
+    def reassembled(self, pkt: Packet) -> int:
+        """The same for a datagram put together from fragments: what it holds was not there yet on receipt, and further
+        fragment headers are only skipped.
+        """
+        left = pkt.start + pkt.caplen - pkt.l3
+        if pkt.buf[pkt.l3] >> 4 == 4:
+            self.ipv4(pkt, left)
+        else:
+            self.ipv6(pkt, left)
+        pkt.frag = 0
+        return self.transport(pkt)
 
     def ipv4(self, pkt: Packet, left: int) -> int:
         """RFC 791 header; `left` captured bytes from `pkt.l3` on."""
@@ -144,13 +158,20 @@ class Network:
         pkt.frag = 0
         pkt.ported = False
         end = o + (left if left < total else total)
-        self.chain(pkt, nxt, o + 40, end)
-        # dropped on receipt (ip6_rcv): multicast sources, and groups of scope 0 and 1 (RFC 4291 section 2.7)
+        return self.chain(pkt, nxt, o + 40, end)
+
+    def dropped_on_receipt(self, pkt: Packet, left: int) -> int:
+        """Why an IPv6 packet does not come as far as conntrack (ip6_rcv), 0 if it does."""
+        # multicast sources, and groups of scope 0 and 1 (RFC 4291 section 2.7)
         if pkt.src_hi >> 56 == 0xFF or (pkt.dst_hi >> 56 == 0xFF and (pkt.dst_hi >> 48 & 0xF) < 2):
             return _IPV6_ADDRESS
-        # a jumbogram gives its length in an option
-        if nxt == 0 and self.options_refused(pkt, o + 40, o + left if payload == 0 else end, payload):
-            return _IPV6_OPTIONS
+        o = pkt.l3
+        if pkt.buf[o + 6] == 0:
+            payload = pkt.l3_len - 40
+            # a jumbogram gives its length in an option
+            end = o + (left if payload == 0 or left < pkt.l3_len else pkt.l3_len)
+            if self.options_refused(pkt, o + 40, end, payload):
+                return _IPV6_OPTIONS
         return _OK
 
     def options_refused(self, pkt: Packet, o: int, end: int, payload: int) -> bool:
