@@ -177,23 +177,25 @@ class Network:
     def options_refused(self, pkt: Packet, o: int, end: int, payload: int) -> bool:
         """Whether the kernel drops the packet for its hop-by-hop header at `o` (ipv6_parse_hopopts; RFC 8200, 4.2).
 
-        `end` is where the captured bytes of the packet end; a header that the capture cut is taken for good. CALIPSO is
+        `end` is where the captured bytes of the packet end; what was cut of the header is taken for good. CALIPSO is
         refused, as where NetLabel has no domain for it.
         """
-        if end - o < 8:
-            return pkt.cut == 0
-        stop = o + ((pkt.buf[o + 1] + 1) << 3)
-        if stop > end:
-            return pkt.cut == 0
+        if end - o < 8 and pkt.cut == 0:
+            return True
+        stop = o + 8 if end - o < 2 else o + ((pkt.buf[o + 1] + 1) << 3)
+        if stop > end and pkt.cut == 0:
+            return True
         at = o + 2
         padding = 0
         count = 0
-        while at < stop:
+        while at < stop and at < end:
             kind = pkt.buf[at]
             if kind == _PAD1:
                 size = 1
             elif stop - at < 2:
                 return True
+            elif end - at < 2:
+                return False
             else:
                 size = pkt.buf[at + 1] + 2
                 if size > stop - at:
@@ -202,8 +204,8 @@ class Network:
                 padding += size
                 if padding > _MAX_PADDING:
                     return True
-                for i in range(2, size):
-                    if pkt.buf[at + i] != 0:
+                for i in range(at + 2, min(at + size, end)):
+                    if pkt.buf[i] != 0:
                         return True
             else:
                 padding = 0
@@ -217,7 +219,11 @@ class Network:
                     if (at - o) & 3:
                         return True
                 elif kind == _JUMBO:
-                    if size != 6 or (at - o) & 3 != 2 or payload != 0 or octets.be16(pkt.buf, at + 2) == 0:
+                    if size != 6 or (at - o) & 3 != 2 or payload != 0:
+                        return True
+                    if end - at < 6:
+                        return False
+                    if octets.be16(pkt.buf, at + 2) == 0:
                         return True
                     if octets.be32(pkt.buf, at + 2) > pkt.wirelen - (o - pkt.start):
                         return True

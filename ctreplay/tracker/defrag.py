@@ -214,7 +214,7 @@ class Defrag:
         buf = p.buf
         kind = buf[p.frag_pos]
         while kind in _EXTENSIONS:
-            if at + 2 > stop:
+            if at + (4 if kind == _FRAGMENT else 2) > stop:
                 return False
             if kind == _FRAGMENT and (buf[at + 2] or buf[at + 3] & 0xF8):
                 return False

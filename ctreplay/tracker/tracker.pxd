@@ -78,8 +78,10 @@ cdef class Tracker:
     @cython.locals(victims=list, e=Entry)
     cdef bint make_room(self, Packet p) except? False
 
-    @cython.locals(c=Change)
     cdef int confirm(self, Entry e, Packet p, int old_state, unsigned int old_status) except -1
+
+    @cython.locals(c=Change)
+    cdef int deliver(self, Entry e, Packet p, int old_state, unsigned int old_status) except -1
 
     cdef int refused(self, Entry e, Packet p, int old_state, unsigned int old_status) except -1
     cdef int changed(self, Entry e, int old_state, unsigned int old_status) except -1

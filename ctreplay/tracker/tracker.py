@@ -212,6 +212,9 @@ class Tracker:
                 e = p.entry
                 if p.direction == 0 and e.ext is not None and e.ext.active:  # type: ignore[union-attr]
                     self.helpers.packet(e, p, self.now)
+                if e.events:  # type: ignore[union-attr]
+                    # of a packet that was refused when it had changed the entry's state
+                    self.deliver(e, p, e.state, e.status)  # type: ignore[arg-type, union-attr]
                 return 0
         if p.tuple_fault:
             return self.invalid(p, p.tuple_fault)
@@ -364,7 +367,6 @@ class Tracker:
         """Helper, insertion of a new entry, delivery of the pending event (nf_confirm)."""
         if e.ext is not None and e.ext.active and not self.helpers.packet(e, p, self.now):
             return self.refused(e, p, old_state, old_status)
-        c = self.change
         if e.in_table == 0:
             e.in_table = 1
             e.status |= _CONFIRMED
@@ -374,19 +376,25 @@ class Tracker:
                 self.limit.add(e)
             self.timers.queue(e, self.now)
             self.occupancy.add(e, self.now)
-            c.event = _EVENT_NEW
-            c.old_state = -1
-            c.old_status = 0
-            c.new_state = e.state if e.proto == _TCP or e.proto == _SCTP else -1
-        elif e.events:
+            return self.deliver(e, p, -1, 0)
+        if e.events:
             if e.state != old_state or e.status != old_status:
                 self.changed(e, old_state, old_status)
+            return self.deliver(e, p, old_state, old_status)
+        return 0
+
+    def deliver(self, e: Entry, p: Packet, old_state: int, old_status: int) -> int:
+        """Tell of the pending event of an entry in the table (nf_ct_deliver_cached_events)."""
+        c = self.change
+        if e.events & (_EV_NEW | _EV_RELATED):
+            c.event = _EVENT_NEW
+            c.old_state = -1
+            c.new_state = e.state if e.proto == _TCP or e.proto == _SCTP else -1
+        else:
             c.event = _EVENT_UPDATE
             c.old_state = old_state if e.events & _EV_PROTOINFO else -1
-            c.old_status = old_status
             c.new_state = e.state if e.events & _EV_PROTOINFO else -1
-        else:
-            return 0
+        c.old_status = old_status
         c.entry = e
         c.ts = self.now
         c.packet = p.number

@@ -4,11 +4,13 @@ that would have expired get another identification instead."""
 from __future__ import annotations
 
 import struct
+from bisect import insort
 from pathlib import Path
 
-from .packets import ICMP6, TCP, UDP, Prepared
+from .packets import EXTENSIONS, FRAGMENT, ICMP6, TCP, UDP, Prepared, header_length
 
 _NS = 1_000_000_000
+_NONE = 59
 _TRANSPORT_HEADER = {TCP: 20, UDP: 8, ICMP6: 8}
 
 
@@ -16,6 +18,7 @@ class _Queue:
     """What an IPv6 queue holds, to know when the kernel gives one up (IPv4 queues can be counted instead)."""
 
     def __init__(self) -> None:
+        # sorted; what comes in order is one, what fills a gap is one by itself
         self.runs: list[tuple[int, int]] = []
         self.length = 0
         self.last = False
@@ -32,14 +35,19 @@ class _Queue:
             if self.last:
                 return True
             self.length = end
-        touching = [(a, b) for a, b in self.runs if start < b and a < end]
-        if end == start or any(a <= start and end <= b for a, b in touching):
+        if end == start:
             return True
-        if touching:
+        tail = self.runs[-1][1] if self.runs else -1
+        if end > tail:
+            if start == tail:
+                start = self.runs.pop()[0]
+            elif start < tail:
+                return False
+        elif any(a <= start and end <= b for a, b in self.runs):
+            return True
+        elif any(start < b and a < end for a, b in self.runs):
             return False
-        joined = [(a, b) for a, b in self.runs if end == a or start == b]
-        self.runs = [run for run in self.runs if run not in joined]
-        self.runs.append((min([start, *(a for a, _ in joined)]), max([end, *(b for _, b in joined)])))
+        insort(self.runs, (start, end))
         return True
 
 
@@ -76,17 +84,19 @@ class FragmentQueues:
         if ident is not None:
             struct.pack_into("!H" if packet.family == 4 else "!I", packet.raw, packet.ident_at, ident)
 
-    def after(self, packet: Prepared, now: int, queues_before: int, completed: bool, passed_on: bool) -> None:
-        """Note what the kernel did with it (`queues_before`: `count()` from before the write; `completed`: conntrack
+    def after(self, packet: Prepared, now: int, count_before: int, completed: bool, passed_on: bool) -> None:
+        """Note what the kernel did with it (`count_before`: `count()` from before the write; `completed`: conntrack
         saw the whole datagram; `passed_on`: conntrack saw the fragment by itself)."""
         key = self._key(packet)
+        change = self.count(packet.family) - count_before
         if packet.family == 4:
-            change = self.count() - queues_before
             if change < 0:
                 self._forget(key)
             elif change > 0:
                 self._born[key] = now
             return
+        if change and not (completed or passed_on):
+            return  # it did not get as far as reassembly
         if passed_on and (self._cut(packet) or not (packet.more and self._end(packet) & 7)):
             return
         self._born.setdefault(key, now)
@@ -97,7 +107,17 @@ class FragmentQueues:
     @staticmethod
     def _cut(packet: Prepared) -> bool:
         """Whether a first fragment lacks a part of its transport header: such a one touches no queue."""
-        return packet.offset == 0 and len(packet.raw) - packet.l4 < _TRANSPORT_HEADER.get(packet.proto, 1)
+        raw = packet.raw
+        kind, at = raw[packet.ident_at - 4], packet.ident_at + 4
+        if packet.offset:
+            return False
+        while kind in EXTENSIONS:
+            if at + (4 if kind == FRAGMENT else 2) > len(raw) or (
+                kind == FRAGMENT and (raw[at + 2] or raw[at + 3] >> 3)
+            ):
+                return False
+            kind, at = raw[at], at + header_length(kind, raw, at)
+        return kind != _NONE and at + _TRANSPORT_HEADER.get(kind, 1) > len(raw)
 
     @staticmethod
     def _end(packet: Prepared) -> int:
@@ -108,9 +128,10 @@ class FragmentQueues:
         self._queues.pop(key, None)
 
     @staticmethod
-    def count() -> int:
-        """IPv4 queues in the namespace."""
-        for line in Path("/proc/self/net/sockstat").read_text().splitlines():
-            if line.startswith("FRAG:"):
-                return int(line.split()[2])
+    def count(family: int) -> int:
+        """IPv4 queues in the namespace; IPv6 packets that it refused on receipt."""
+        table, name, field = ("sockstat", "FRAG:", 2) if family == 4 else ("snmp6", "Ip6InHdrErrors", 1)
+        for line in Path("/proc/self/net", table).read_text().splitlines():
+            if line.startswith(name):
+                return int(line.split()[field])
         return 0

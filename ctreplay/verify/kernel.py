@@ -128,10 +128,10 @@ class Kernel:
         key, flags = self._first_piece(packet)
         live = self.by_key.get(key)
         short = self._show_short_timeout(live, flags, ts)
-        queues = 0
+        count = 0
         if packet.fragment:
             self.fragments.before(packet, ts)
-            queues = self.fragments.count()
+            count = self.fragments.count(packet.family)
         before = self._now()
         try:
             os.write(self.tun, seal(packet, self.verifies_checksums))
@@ -144,7 +144,7 @@ class Kernel:
             tracked = answer["ctstate"] is not None
             answer["absorbed"] = not tracked
             itself = tracked and self.log.head[: packet.ident_at + 4] == packet.raw[: packet.ident_at + 4]
-            self.fragments.after(packet, ts, queues, tracked and not itself, itself)
+            self.fragments.after(packet, ts, count, tracked and not itself, itself)
         return answer
 
     def _first_piece(self, packet: Prepared) -> tuple[tuple[int, bytes, int, bytes, int], int]:

@@ -13,7 +13,9 @@ from dataclasses import dataclass
 TCP, UDP, ICMP, ICMP6, SCTP, UDPLITE = 6, 17, 1, 58, 132, 136
 _PORTS = frozenset((TCP, UDP, SCTP, UDPLITE))
 _CHECKSUM_AT = {TCP: 16, UDP: 6, UDPLITE: 6, ICMP6: 2}
-_HOP, _ROUTING, _FRAGMENT, _AUTH, _DESTINATION = 0, 43, 44, 51, 60
+FRAGMENT, _AUTH = 44, 51
+# hop-by-hop, routing, fragment, authentication, destination
+EXTENSIONS = frozenset((0, 43, FRAGMENT, _AUTH, 60))
 _ICMP_ERRORS = frozenset((3, 4, 5, 11, 12))
 
 
@@ -140,7 +142,7 @@ def _ipv6(data: bytes) -> Prepared:
     packet = Prepared(raw, 6, following, bytes(raw[8:24]), bytes(raw[24:40]), 40)
     at = 40
     while at + 8 <= len(raw):
-        if following == _FRAGMENT:
+        if following == FRAGMENT:
             (word,) = struct.unpack_from("!H", raw, at + 2)
             if not packet.ident_at:  # reassembly looks at the first fragment header only
                 packet.offset, packet.more = word & 0xFFF8, bool(word & 1)
@@ -149,13 +151,19 @@ def _ipv6(data: bytes) -> Prepared:
             following, at = raw[at], at + 8
             if word & 0xFFF8:
                 break
-        elif following in (_HOP, _DESTINATION, _ROUTING, _AUTH):
-            length = (raw[at + 1] + 2) * 4 if following == _AUTH else (raw[at + 1] + 1) * 8
-            following, at = raw[at], at + length
+        elif following in EXTENSIONS:
+            following, at = raw[at], at + header_length(following, raw, at)
         else:
             break
     packet.proto, packet.l4 = following, at
     return packet
+
+
+def header_length(kind: int, raw: bytearray, at: int) -> int:
+    """Bytes of the extension header of this kind at `at`."""
+    if kind == FRAGMENT:
+        return 8
+    return (raw[at + 1] + 2) * 4 if kind == _AUTH else (raw[at + 1] + 1) * 8
 
 
 def _fit(raw: bytearray, size: int) -> None:
@@ -250,7 +258,7 @@ def addresses(packet: Prepared) -> list[bytes]:
     inner = _quoted(packet)
     raw = packet.raw
     if inner and inner < len(raw):
-        span = ((12, 4), (16, 4)) if raw[inner] >> 4 == 4 else ((8, 16), (24, 16))
+        span = ((12, 4), (16, 4)) if packet.family == 4 else ((8, 16), (24, 16))
         found += [bytes(raw[inner + a : inner + a + n]) for a, n in span if len(raw) >= inner + a + n]
     return found
 
@@ -272,7 +280,7 @@ def readdress(packet: Prepared, stand_ins: StandIns) -> None:
         packet.src, packet.dst = new_src, new_dst
     inner = _quoted(packet)
     if inner and inner < len(raw):
-        at, size = (inner + 12, 4) if raw[inner] >> 4 == 4 else (inner + 8, 16)
+        at = inner + at  # its version is not looked at, here as in the kernel
         old = bytes(raw[at : at + 2 * size])
         if len(old) == 2 * size:
             new = stand_ins.of(old[:size]) + stand_ins.of(old[size:])

@@ -142,6 +142,20 @@ class TestIpv6:
         for chain in ((HOP, header), ((60, header[1]),)):
             assert Machine().send(b.ipv6(A6, B6, 17, UDP, chain)).short == ("NEW", "")
 
+    @pytest.mark.parametrize(
+        ("options", "from_byte"),
+        # refused as soon as the first byte is there that shows it, for good until then
+        [("010c" + "00" * 12, 4), ("1e00" * 6 + "4000", 16), ("0104000001ff", 7), ("0503000000ff", 4),
+         ("070400000000", 4), ("c20400010000", 4), ("1e0400000000", None),
+         ("1e020000c20400010000" + "0104" + "00" * 2, 8)],
+    )  # fmt: skip
+    def test_hop_by_hop_options_cut_by_the_snap_length(self, options: str, from_byte: int | None) -> None:
+        data = bytes.fromhex(options)
+        packet = b.ipv6(A6, B6, 17, UDP, ((0, bytes((0, len(data) // 8)) + data),))
+        for captured in range(len(packet) - 40):
+            refused = from_byte is not None and captured >= from_byte
+            assert (Machine().send(packet[: 40 + captured]).reason == "ipv6_options") == refused, captured
+
     @pytest.mark.parametrize(("size", "refused"), [(65536, False), (65535, True), (65537, True)])
     def test_a_jumbogram(self, size: int, refused: bool) -> None:
         header = (0, b"\0\0\xc2\4" + struct.pack("!I", size))

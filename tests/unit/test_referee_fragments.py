@@ -1,0 +1,50 @@
+"""What the referee knows of the kernel's IPv6 reassembly queues, whose age it decides."""
+
+from __future__ import annotations
+
+import struct
+
+import pytest
+
+from ctreplay.verify.fragments import FragmentQueues, _Queue
+from ctreplay.verify.packets import StandIns, prepare, readdress
+from tests.traffic import build as b
+
+A, B = bytes.fromhex("20010db8") + bytes(11) + b"\1", bytes.fromhex("20010db8") + bytes(11) + b"\2"
+
+
+@pytest.mark.parametrize(
+    ("pieces", "given_up"),
+    [
+        ([(0, 8), (8, 16), (0, 16)], False), ([(8, 16), (0, 8), (0, 16)], True), ([(8, 16), (0, 8), (8, 16)], False),
+        ([(0, 8), (16, 24), (8, 16), (0, 24)], True), ([(16, 24), (8, 24)], True), ([(0, 16), (8, 24)], True),
+        ([(0, 8), (16, 24), (24, 32), (16, 32)], False),
+    ],
+)  # fmt: skip
+def test_a_piece_within_what_came_in_order_is_a_duplicate_any_other_overlap_the_end(
+    pieces: list[tuple[int, int]], given_up: bool
+) -> None:
+    queue = _Queue()
+    assert [queue.add(*piece, True) for piece in pieces] == [True] * (len(pieces) - 1) + [not given_up]
+
+
+@pytest.mark.parametrize(
+    ("first", "inside", "cut"),
+    [
+        (6, bytes(20), False), (6, bytes(19), True), (17, bytes(7), True), (58, bytes(8), False), (47, b"\0", False),
+        (47, b"", True), (59, b"", False), (60, b"\6", False), (60, b"\6\0", True), (60, b"\6\0" + bytes(26), False),
+        (44, b"\6\0\0", False), (44, b"\6\0\0\0", True), (44, b"\6\0\0\x08", False), (51, b"\6\1" + bytes(29), True),
+        (43, b"\0\0" + bytes(6), False),
+    ],
+)  # fmt: skip
+def test_a_first_fragment_without_its_transport_header(first: int, inside: bytes, cut: bool) -> None:
+    fragment = struct.pack("!BBHI", first, 0, 1, 7) + inside
+    assert FragmentQueues._cut(prepare(b.ipv6(A, B, 44, fragment))) == cut
+
+
+def test_the_version_of_a_quoted_header_is_not_looked_at() -> None:
+    quoted = b"\x40" + b.ipv6(A, B, 6, bytes(20))[1:]
+    packet = prepare(b.ipv6(B, A, 58, b.icmp(1, 4, data=quoted)))
+    before = bytes(packet.raw)
+    readdress(packet, StandIns(set()))
+    assert bytes(packet.raw) == before
