@@ -138,6 +138,8 @@ def _ipv6(data: bytes) -> Prepared:
         size = len(raw) - 40
         struct.pack_into("!H", raw, 4, size)
     _fit(raw, 40 + size)
+    if following == 0:
+        _complete_options(raw, len(data))
     raw[7] = 64
     packet = Prepared(raw, 6, following, bytes(raw[8:24]), bytes(raw[24:40]), 40)
     at = 40
@@ -164,6 +166,18 @@ def header_length(kind: int, raw: bytearray, at: int) -> int:
     if kind == FRAGMENT:
         return 8
     return (raw[at + 1] + 2) * 4 if kind == _AUTH else (raw[at + 1] + 1) * 8
+
+
+def _complete_options(raw: bytearray, captured: int) -> None:
+    """Let the kernel take for good what the capture cut of a hop-by-hop header: an option of a kind that is skipped."""
+    if captured >= len(raw) or (stop := 40 + header_length(0, raw, 40)) > len(raw):
+        return
+    at = 42
+    while at < captured:
+        at += 1 if raw[at] == 0 else 2 + raw[at + 1]
+    while at + 2 <= stop:
+        raw[at], raw[at + 1] = 0x1E, min(stop - at, 257) - 2
+        at += 2 + raw[at + 1]
 
 
 def _fit(raw: bytearray, size: int) -> None:

@@ -48,3 +48,17 @@ def test_the_version_of_a_quoted_header_is_not_looked_at() -> None:
     before = bytes(packet.raw)
     readdress(packet, StandIns(set()))
     assert bytes(packet.raw) == before
+
+
+@pytest.mark.parametrize("captured", range(40, 58))
+def test_hop_by_hop_options_that_the_capture_cut_are_completed(captured: int) -> None:
+    options = bytes.fromhex("1e0200000104" + "00" * 4 + "1e020000")
+    whole = b.ipv6(A, B, 17, b.udp(1, 2), ((0, b"\0\1" + options),))
+    raw = prepare(whole[:captured]).raw
+    assert raw[:captured] == whole[:captured][:7] + b"\x40" + whole[8:captured]
+    size = (raw[41] + 1) * 8
+    at, kinds = 42, []
+    while at < 40 + size:
+        kinds.append(raw[at])
+        at += 1 if raw[at] == 0 else 2 + raw[at + 1]
+    assert at == 40 + size and set(kinds) <= {0x1E, 1}
