@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from ctreplay.timetravel.instant import Window
     from ctreplay.timetravel.origin import Origin
 
+_BLOCK = 500
 _FORMS = ("extended", "id", "timestamp", "ktimestamp", "labels", "xml", "save", "json")
 _KINDS = {"NEW": "NEW", "UPDATES": "UPDATE", "UPDATE": "UPDATE", "DESTROY": "DESTROY"}
 Mask = Annotated[str, typer.Option("-e", "--event-mask", metavar="KIND[,KIND]", help="ALL, NEW, UPDATES, DESTROY.")]
@@ -130,6 +131,9 @@ def history(source: Origin | Path, window: Window) -> Iterator[Event]:
         first_ts = run["first_ts_ns"] or 0
     else:
         found, first_ts = replayed(source)
+    if window.since is None and window.up_to is None:
+        yield from found
+        return
     for event in found:
         if not window.begun(event.ts, event.packet, first_ts):
             continue
@@ -160,30 +164,49 @@ def replayed(origin: Origin) -> tuple[Iterator[Event], int]:
 
 
 @contextmanager
-def printed(options: set[str]) -> Iterator[Any]:
+def printed(options: set[str]) -> Iterator[Callable[[Event], None]]:
     """A function that prints events in the form asked for."""
-    out = sys.stdout
+    header, footer, form = _form(options)
+    sys.stdout.write(header)
+    # however standard output is buffered
+    lines: list[str] = []
+
+    def show(event: Event) -> None:
+        lines.append(form(event))
+        if len(lines) == _BLOCK:
+            flush()
+
+    def flush() -> None:
+        sys.stdout.write("".join(one + "\n" for one in lines))
+        lines.clear()
+
+    try:
+        yield show
+    finally:
+        flush()
+    sys.stdout.write(footer)
+
+
+def _form(options: set[str]) -> tuple[str, str, Callable[[Event], str]]:
+    """What comes before and after the events, and how one is written."""
     if "json" in options:
         import json
 
         from ctreplay.text.objects import event_object, flow_object
 
-        def show(event: Event) -> None:
+        def written(event: Event) -> str:
             told = event_object(event.kind, event.ts, event.packet, event.reason, flow_object(event.flow))
-            out.write(json.dumps(told) + "\n")
+            return json.dumps(told)
 
-        yield show
-    elif "xml" in options:
+        return "", "", written
+    if "xml" in options:
         from ctreplay.text.xml import FOOTER, HEADER, xml
 
-        out.write(HEADER + "\n")
-        yield lambda event: out.write(xml(event.flow, options, event.kind) + "\n")
-        out.write(FOOTER + "\n")
-    elif "save" in options:
+        return HEADER + "\n", FOOTER + "\n", lambda event: xml(event.flow, options, event.kind)
+    if "save" in options:
         from ctreplay.text.save import save
 
-        yield lambda event: out.write(save(event.flow, event.kind) + "\n")
-    else:
-        from ctreplay.text.line import event as line
+        return "", "", lambda event: save(event.flow, event.kind)
+    from ctreplay.text.line import event as line
 
-        yield lambda event: out.write(line(event.kind, event.flow, options, event.ts) + "\n")
+    return "", "", lambda event: line(event.kind, event.flow, options, event.ts)

@@ -56,6 +56,8 @@ class Flow:
     use: int | None = None
     master: int | None = None
     vtags: tuple[int, int] | None = None
+    # both tuples as lines show them, once somebody has asked
+    texts: tuple[str, str] | None = None
 
     @property
     def proto_name(self) -> str:

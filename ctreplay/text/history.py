@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, cast
 
 from ctreplay.dataset.rows import RowSink
 from ctreplay.text.flow import ICMP, Flow, from_entry, state_name
@@ -59,28 +59,49 @@ class EventSink(RowSink):
 
 
 def from_dataset(folder: Path, *, accounting: bool, timestamps: bool) -> Iterator[Event]:
-    """Events of a dataset, in order."""
+    """Events of a dataset, in order. All events of a connection have one flow, which its next event changes."""
     import pyarrow.parquet as pq
 
     connections = _Connections(folder)
+    live: dict[int, _Known] = {}
     columns = ["ts", "packet", "conn_id", "event", "new_state", "new_status", "timeout_s", "reason"]
     for batch in pq.ParquetFile(folder / "transitions.parquet").iter_batches(columns=columns):
         data = {name: batch.column(name) for name in columns}
         data["ts"] = data["ts"].cast("int64")
-        rows = zip(*(data[name].to_pylist() for name in columns), strict=True)
+        rows = zip(*(_values(data[name]) for name in columns), strict=True)
         for ts, packet, conn_id, kind, state, status, timeout, reason in rows:
-            flow = connections.flow(conn_id)
+            known = live.get(conn_id)
+            if known is None:
+                known = live[conn_id] = connections.known(conn_id)
+            flow = known.flow
             flow.status, flow.state, flow.timeout = status, state, timeout
-            flow.mark = flow.mark or None
-            if kind != "DESTROY" or not accounting:
-                flow.counters = None
-            if kind == "DESTROY" and timestamps:
-                flow.stop = ts
-            else:
-                flow.start = None
             if kind == "DESTROY":
+                del live[conn_id]
                 flow.helper = None
+                if accounting:
+                    flow.counters = known.counters
+                if timestamps:
+                    flow.start, flow.stop = known.start, ts
             yield Event(kind, ts, packet, reason, flow)
+
+
+def _values(column: Any) -> list[Any]:
+    """What is in a column; of a dictionary Arrow would make every name anew, which takes fifty times as long."""
+    if not hasattr(column.type, "index_type"):
+        return cast("list[Any]", column.to_pylist())
+    found: list[Any] = []
+    for part in getattr(column, "chunks", [column]):
+        names = [*part.dictionary.to_pylist(), None]
+        found += [names[-1 if i is None else i] for i in part.indices.to_pylist()]
+    return found
+
+
+class _Known(NamedTuple):
+    """A connection, and what only its last event tells: counters at the end, first instant in ns."""
+
+    flow: Flow
+    counters: tuple[int, int, int, int]
+    start: int
 
 
 class _Connections:
@@ -99,10 +120,10 @@ class _Connections:
         self.columns: list[Any] = [table.column(name) for name in self.NAMES]
         self.columns[self.NAMES.index("first_ts")] = table.column("first_ts").cast("int64")
         if table.num_rows <= _MOST_UNPACKED:
-            self.columns = [column.to_pylist() for column in self.columns]
+            self.columns = [_values(column) for column in self.columns]
         self.row = {conn_id: i for i, conn_id in enumerate(table.column("conn_id").to_pylist())}
 
-    def flow(self, conn_id: int) -> Flow:
+    def known(self, conn_id: int) -> _Known:
         i = self.row[conn_id]
         values = [column[i] for column in self.columns]
         if not isinstance(self.columns[0], list):
@@ -114,7 +135,7 @@ class _Connections:
             sport = rsport = row["icmp_id"]
             dport = row["icmp_type"] << 8 | row["icmp_code"]
             rdport = reply_type(proto, row["icmp_type"]) << 8 | row["icmp_code"]
-        return Flow(
+        flow = Flow(
             conn_id=conn_id,
             family=int(row["family"][-1]),
             proto=proto,
@@ -128,12 +149,12 @@ class _Connections:
             rsport=rsport or 0,
             rdport=rdport or 0,
             status=0,
-            counters=(row["orig_packets"], row["orig_bytes"], row["reply_packets"], row["reply_bytes"]),
-            mark=row["mark"],
-            start=row["first_ts"],
+            mark=row["mark"] or None,
             helper=row["helper"],
             master=row["master_conn_id"],
         )
+        counters = row["orig_packets"], row["orig_bytes"], row["reply_packets"], row["reply_bytes"]
+        return _Known(flow, counters, row["first_ts"])
 
 
 def reply_type(proto: int, kind: int) -> int:

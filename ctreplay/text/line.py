@@ -23,7 +23,9 @@ def line(flow: Flow, options: Container[str] = ()) -> str:
         parts.append(str(flow.timeout))
     if flow.state is not None:
         parts.append(flow.state)
-    _tuples(parts, flow, flow.src, flow.dst, flow.reply_src, flow.reply_dst)
+    if flow.texts is None:
+        flow.texts = _texts(flow, flow.src, flow.dst, flow.reply_src, flow.reply_dst)
+    _tuples(parts, flow, flow.texts)
     if flow.mark is not None:
         parts.append(f"mark={flow.mark}")
     if flow.zone:
@@ -44,23 +46,30 @@ def line(flow: Flow, options: Container[str] = ()) -> str:
     return _FAMILIES[flow.family] + text if "extended" in options else text
 
 
-def _tuples(parts: list[str], flow: Flow, src: str, dst: str, reply_src: str, reply_dst: str) -> None:
+def _texts(flow: Flow, src: str, dst: str, reply_src: str, reply_dst: str) -> tuple[str, str]:
+    """Both tuples."""
+    return (
+        " ".join([f"src={src} dst={dst}", *(_part(flow.proto, *pair) for pair in flow.original())]),
+        " ".join([f"src={reply_src} dst={reply_dst}", *(_part(flow.proto, *pair) for pair in flow.reply())]),
+    )
+
+
+def _tuples(parts: list[str], flow: Flow, texts: tuple[str, str]) -> None:
     counters = flow.counters
-    parts.append(f"src={src} dst={dst}")
-    parts.extend(_part(flow.proto, *pair) for pair in flow.original())
+    status = flow.status
+    parts.append(texts[0])
     if counters is not None:
         parts.append(f"packets={counters[0]} bytes={counters[1]}")
-    if not flow.status & SEEN_REPLY:
+    if not status & SEEN_REPLY:
         parts.append("[UNREPLIED]")
-    parts.append(f"src={reply_src} dst={reply_dst}")
-    parts.extend(_part(flow.proto, *pair) for pair in flow.reply())
+    parts.append(texts[1])
     if counters is not None:
         parts.append(f"packets={counters[2]} bytes={counters[3]}")
-    if flow.status & _HW_OFFLOAD:
+    if status & _HW_OFFLOAD:
         parts.append("[HW_OFFLOAD]")
-    elif flow.status & _OFFLOAD:
+    elif status & _OFFLOAD:
         parts.append("[OFFLOAD]")
-    elif flow.status & ASSURED:
+    elif status & ASSURED:
         parts.append("[ASSURED]")
 
 
@@ -90,7 +99,6 @@ def in_full(address: str) -> str:
 
 def proc(flow: Flow) -> str:
     """One line of /proc/net/nf_conntrack."""
-    src, dst, reply_src, reply_dst = map(in_full, (flow.src, flow.dst, flow.reply_src, flow.reply_dst))
     parts = [f"{_FAMILIES[flow.family]}{_PROC_NAMES.get(flow.proto, 'unknown'):<8} {flow.proto}"]
     if flow.timeout is not None:
         parts.append(str(flow.timeout))
@@ -100,7 +108,7 @@ def proc(flow: Flow) -> str:
         parts.append("timeout=30, stream_timeout=180")
     if flow.proto == DCCP:
         flow = Flow(**{name: getattr(flow, name) for name in Flow.__slots__} | {"proto": 253})
-    _tuples(parts, flow, src, dst, reply_src, reply_dst)
+    _tuples(parts, flow, _texts(flow, *map(in_full, (flow.src, flow.dst, flow.reply_src, flow.reply_dst))))
     parts.append(f"mark={flow.mark or 0}")
     parts.append(f"zone={flow.zone}")
     if flow.delta is not None:
