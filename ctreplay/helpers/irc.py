@@ -43,8 +43,8 @@ def arguments(data: bytes, at: int) -> tuple[int, int] | None:
     return host & _U32, port & _U16
 
 
-def offers(data: bytes) -> list[tuple[int, int]]:
-    """Addresses and ports of the DCC offers of one packet, in order; the first usable one counts."""
+def offer(data: bytes) -> tuple[int, int] | None:
+    """Address and port of a packet's first DCC offer: when that is none to go by, those behind it are not looked at."""
     data = data[:_LONGEST]
     end = len(data)
     at = 0
@@ -52,32 +52,27 @@ def offers(data: bytes) -> list[tuple[int, int]]:
         at += 1
     if at < end - _SHORTEST_MESSAGE:
         if data[at : at + 8].upper() != b"PRIVMSG ":
-            return []
+            return None
         at += 8
-    found: list[tuple[int, int]] = []
     while True:
         at = data.find(b" :", at)
         if at < 0 or at >= end - _SHORTEST_OFFER:
-            return found
+            return None
         at += 2
         if data[at : at + 5] != b"\x01DCC ":
-            return found
+            return None
         at += 5
         for command in _COMMANDS:
             if data.startswith(command, at):
-                at += len(command)
-                offer = arguments(data, at)
-                if offer is not None:
-                    found.append(offer)
+                return arguments(data, at + len(command))
 
 
 def packet(c: Control) -> bool:
     """One packet of the client."""
     if c.reply or not c.established or not c.data:
         return True
-    for host, port in offers(c.data):
-        if host | MAPPED == c.client and port:
-            return c.expected(
-                proto=_TCP, src=0, src_mask=0, dst=c.client, dport=port, text=printable(c.data.lstrip(b" \r\n"))
-            )
+    found = offer(c.data)
+    if found is not None and found[0] | MAPPED == c.client and found[1]:
+        text = printable(c.data.lstrip(b" \r\n"))
+        return c.expected(proto=_TCP, src=0, src_mask=0, dst=c.client, dport=found[1], text=text)
     return True

@@ -131,6 +131,11 @@ _IRC = [
     Text(0, b"PRIVMSG you :\x01DCC SEND file.txt {n} {d} 12345\x01\r\n"),
     Text(0, b"PRIVMSG you :\x01DCC SEND file.txt {d} 5070 12345\x01\r\n"),
     Text(0, b"PRIVMSG you :\x01DCC SEND file.txt 0{n}{d} 5070 12345\x01\r\n"),
+    # the first of two offers counts, good or not
+    Text(0, b"PRIVMSG you :\x01DCC SEND f {n} {d} 1\x01\r\n" + _OFFER),
+    Text(0, b"PRIVMSG you :\x01DCC SEND f {d} 80 1\x01\r\n" + _OFFER),
+    Text(0, b"PRIVMSG you :\x01DCC SEN{x} f 1 80 1\x01\r\n" + _OFFER),
+    Text(0, b"PRIVMSG you :\x01DCC SEND {x}fffffffffffffffffffffffffffffff\x01\r\n" + _OFFER),
 ]
 _ASKED = ((0, b"Amanda 2.4 REQ HANDLE 000-00 SEQ 1\n"),)
 _AMANDA = [

@@ -80,7 +80,7 @@ PARSERS: dict[str, Callable[[bytes], object]] = {
     "ftp": lambda data: (ftp.command(data, False, 4), ftp.command(data, True, 4), ftp.command(data, False, 6)),
     "eprt": lambda data: ftp.command(b"EPRT |2|" + data, False, 6),
     "addresses": lambda data: (addresses.ipv4(data, 0, len(data)), addresses.ipv6(data, 0, len(data))),
-    "irc": irc.offers,
+    "irc": irc.offer,
     "amanda": amanda.ports,
     "sip": sip,
     "ras": per_of(RAS_MESSAGE),
