@@ -64,7 +64,8 @@ def diff(
         with sides(base, new, *options) as pair:
             for side in pair:
                 note_damage([place(one) for one in side.run["damage"]])
-            found = compare(*pair, rules)
+            most = None if as_json or not limit else max(limit, show.MOST_IN_JUNIT if junit is not None else 0)
+            found = compare(*pair, rules, most)
             seconds = time.perf_counter() - began
             if as_json:
                 print(json.dumps(show.as_object(*pair, found), ensure_ascii=False))

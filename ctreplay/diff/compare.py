@@ -19,11 +19,16 @@ KEY = ("zone", "protonum", "orig_src", "orig_sport", "orig_dst", "orig_dport", "
 TIMES = ("first_ts", "last_ts", "end_ts")
 _NUMBERS = ("first_packet", "last_packet")
 _NEVER = {"conn_id", "community_id", "family", "proto", "orig_src_key", "orig_dst_key", "master_conn_id", *KEY}
-# a change in these tells a story; the others follow from them or are times
+# a change in these tells a story; those that come later follow from them or are times
 STORY = (
     "state", "end_reason", "assured", "seen_reply", "midstream", "expected", "helper", "master", "mark",
     "orig_packets", "orig_bytes", "reply_packets", "reply_bytes",
     "reply_src", "reply_dst", "reply_sport", "reply_dport",
+)  # fmt: skip
+LATER = ("first_ts", "last_ts", "end_ts", "transitions", "status", "timeout_left_s", "first_packet", "last_packet")
+_ABOUT = (
+    "proto", "orig_src", "orig_sport", "orig_dst", "orig_dport", "icmp_type", "icmp_id",
+    "state", "end_reason", "orig_packets", "reply_packets", "first_ts",
 )  # fmt: skip
 _PACKET_IDENTITY = ("proto", "src", "sport", "dst", "dport", "tcp_flags", "seq", "ack", "length")
 _PACKET_NEVER = {"packet", "ts", "capture", "frame", "offset", "caplen", "wirelen", "conn_id", "tuple_conn_id"}
@@ -61,9 +66,12 @@ class Change:
 
 @dataclass(slots=True)
 class Difference:
-    """Counts by kind, and all changes in an order worth reading."""
+    """Counts by kind, and changes in an order worth reading. Of connections it may be the first ones of each kind:
+    `telling` counts all of a kind that are more than `LATER` columns.
+    """
 
     counts: dict[str, int] = field(default_factory=dict)
+    telling: dict[str, int] = field(default_factory=dict)
     columns: dict[str, int] = field(default_factory=dict)
     packet_counts: dict[str, int] = field(default_factory=dict)
     packet_columns: dict[str, int] = field(default_factory=dict)
@@ -89,15 +97,18 @@ def known_columns() -> set[str]:
     return columns | set(TABLES) - {"connections"} | {"master"}
 
 
-def compare(base: Side, new: Side, rules: Rules) -> Difference:
-    """The difference between two datasets. Raises duckdb.Error when one cannot be read."""
+def compare(base: Side, new: Side, rules: Rules, most: int | None = None) -> Difference:
+    """The difference between two datasets, with at most `most` changes of connections of each kind (None: all).
+
+    Raises duckdb.Error when one cannot be read.
+    """
     import duckdb
 
     found = Difference()
     with duckdb.connect() as db:
         for name, side in (("base", base), ("new", new)):
             _load(db, name, side)
-        _connections(db, rules, (base, new), found)
+        _connections(db, rules, (base, new), found, most)
         if "packets" not in rules.ignore:
             _packets(db, rules, (base, new), found)
         if "expectations" not in rules.ignore:
@@ -138,30 +149,80 @@ def _join(columns: Iterable[str]) -> str:
     return " AND ".join(f"b.{one} IS NOT DISTINCT FROM n.{one}" for one in columns)
 
 
-def _connections(db: duckdb.DuckDBPyConnection, rules: Rules, pair: tuple[Side, Side], found: Difference) -> None:
-    partition = ", ".join(KEY)
-    story = "'' AS story"
-    packet = "coalesce('packet ' || packet || ': ', '') || " if rules.by_packet else ""
-    for side in ("base", "new"):
-        events = ""
-        if "transitions" not in rules.ignore:
-            story = "t.story"
-            events = (
-                f" LEFT JOIN (SELECT conn_id, list({packet}{_EVENT} ORDER BY transition_id) AS story"
-                f" FROM {side}.transitions GROUP BY conn_id) t USING (conn_id)"
+def _connections(
+    db: duckdb.DuckDBPyConnection, rules: Rules, pair: tuple[Side, Side], found: Difference, most: int | None
+) -> None:
+    _pair(db, rules)
+    tests = _tests(db, rules, pair)
+    flags = ", ".join(f'({test}) AS "d_{column}"' for column, test in tests.items())
+    retold = ""
+    if "transitions" in tests:
+        _retold(db, rules)
+        retold = " LEFT JOIN retold r ON r.base_id = p.base_id"
+    db.execute(
+        f"CREATE TABLE compared AS SELECT p.base_id, p.new_id, {flags} FROM pairs p"
+        " JOIN base.connections b ON b.conn_id = p.base_id JOIN new.connections n ON n.conn_id = p.new_id" + retold
+    )
+    anything = _any(tests)
+    counts = db.execute(
+        "SELECT (SELECT count(*) FROM pairs WHERE new_id IS NULL), (SELECT count(*) FROM pairs WHERE base_id IS NULL),"
+        f" (SELECT count(*) FROM compared WHERE {anything}), (SELECT count(*) FROM compared WHERE NOT ({anything})),"
+        f" (SELECT count(*) FROM compared WHERE {_any(column for column in tests if column not in LATER)})"
+    ).fetchone()
+    assert counts is not None
+    found.counts = dict(zip(("gone", "new", "changed", "equal"), counts[:4], strict=True))
+    found.telling = found.counts | {"changed": counts[4]}
+    for column in tests:
+        row = db.execute(f'SELECT count(*) FROM compared WHERE "d_{column}"').fetchone()
+        if row and row[0]:
+            found.columns[column] = row[0]
+    first = "" if most is None else f" LIMIT {most}"
+    for kind, side, other in (("gone", "base", "new"), ("new", "new", "base")):
+        for row in db.execute(
+            f"SELECT p.{side}_id, {_about('c')} FROM pairs p JOIN {side}.connections c ON c.conn_id = p.{side}_id"
+            f" WHERE p.{other}_id IS NULL ORDER BY 1{first}"
+        ).fetchall():
+            base_id, new_id = (row[0], None) if kind == "gone" else (None, row[0])
+            found.connections.append(
+                Change(kind, "connection", base_id, new_id, dict(zip(_ABOUT, row[1:], strict=True)))
             )
+    values = ", ".join(
+        f'CASE WHEN "d_{column}" THEN [{_value("b", column)}, {_value("n", column)}] END' for column in tests
+    )
+    rank = " + ".join(
+        f'CASE WHEN "d_{one}" THEN {2 ** (len(STORY) - at)} ELSE 0 END' for at, one in enumerate(STORY) if one in tests
+    )
+    for row in db.execute(
+        f"SELECT d.base_id, d.new_id, {_about('n')}{', ' if values else ''}{values}"
+        f" FROM (SELECT *, {rank or '0'} AS rank FROM compared WHERE {anything} ORDER BY rank DESC, base_id{first}) d"
+        " JOIN base.connections b ON b.conn_id = d.base_id JOIN new.connections n ON n.conn_id = d.new_id"
+        " ORDER BY d.rank DESC, 1"
+    ).fetchall():
+        told, changed = row[2 : 2 + len(_ABOUT)], row[2 + len(_ABOUT) :]
+        change = Change("changed", "connection", row[0], row[1], dict(zip(_ABOUT, told, strict=True)))
+        for column, value in zip(tests, changed, strict=True):
+            if value is not None:
+                change.fields[column] = (value[0], value[1])
+        found.connections.append(change)
+
+
+def _pair(db: duckdb.DuckDBPyConnection, rules: Rules) -> None:
+    """The table of connections that belong together: base_id and new_id, NULL where the other side has none."""
+    keys = ", ".join(KEY)
+    for side in ("base", "new"):
         db.execute(
-            f"CREATE TABLE {side}_c AS SELECT c.*, {story},"
-            f" row_number() OVER (PARTITION BY {partition} ORDER BY c.conn_id) AS ordinal"
-            f" FROM {side}.connections c{events}"
+            f"CREATE TABLE {side}_k AS SELECT conn_id, {keys}, row_number() OVER (PARTITION BY {keys} ORDER BY conn_id)"
+            f" AS ordinal FROM {side}.connections"
         )
-    on = "b.conn_id = n.conn_id" if rules.by_packet else f"{_join(KEY)} AND b.ordinal = n.ordinal"
-    if rules.by_packet:
-        on += f" AND {_join(KEY)}"
+    on = f"{_join(KEY)} AND " + ("b.conn_id = n.conn_id" if rules.by_packet else "b.ordinal = n.ordinal")
     db.execute(
         "CREATE TABLE pairs AS SELECT b.conn_id AS base_id, n.conn_id AS new_id"
-        f" FROM base_c b FULL JOIN new_c n ON {on}"
+        f" FROM base_k b FULL JOIN new_k n ON {on}"
     )
+
+
+def _tests(db: duckdb.DuckDBPyConnection, rules: Rules, pair: tuple[Side, Side]) -> dict[str, str]:
+    """What is compared, and the condition under which it differs."""
     starts = _starts(pair, rules)
     tests: dict[str, str] = {}
     for column in _columns(db, "connections"):
@@ -178,60 +239,40 @@ def _connections(db: duckdb.DuckDBPyConnection, rules: Rules, pair: tuple[Side, 
             " <> coalesce(n.master_conn_id, 0)"
         )
     if "transitions" not in rules.ignore:
-        tests["transitions"] = "b.story IS DISTINCT FROM n.story"
-    flags = ", ".join(f'({test}) AS "d_{column}"' for column, test in tests.items())
+        tests["transitions"] = "r.base_id IS NOT NULL"
+    return tests
+
+
+def _retold(db: duckdb.DuckDBPyConnection, rules: Rules) -> None:
+    """The table of pairs whose events differ; those of one connection as one text would have to be sorted first."""
+    packet = "coalesce('packet ' || packet || ': ', '') || " if rules.by_packet else ""
+    for side in ("base", "new"):
+        db.execute(
+            f"CREATE TABLE {side}_t AS SELECT conn_id, {packet}{_EVENT} AS text,"
+            f" row_number() OVER (PARTITION BY conn_id ORDER BY transition_id) AS place FROM {side}.transitions"
+        )
+    told = (
+        "(SELECT p.base_id, t.place, t.text FROM {0}_t t JOIN pairs p ON p.{0}_id = t.conn_id"
+        " WHERE p.base_id IS NOT NULL AND p.new_id IS NOT NULL)"
+    )
     db.execute(
-        f"CREATE TABLE compared AS SELECT b.conn_id AS base_id, n.conn_id AS new_id, {flags} FROM pairs p"
-        " JOIN base_c b ON b.conn_id = p.base_id JOIN new_c n ON n.conn_id = p.new_id"
+        f"CREATE TABLE retold AS SELECT DISTINCT base_id FROM {told.format('base')} b FULL JOIN {told.format('new')} n"
+        " USING (base_id, place) WHERE b.text IS DISTINCT FROM n.text"
     )
-    anything = " OR ".join(f'"d_{column}"' for column in tests) or "false"
-    counts = db.execute(
-        "SELECT (SELECT count(*) FROM pairs WHERE new_id IS NULL), (SELECT count(*) FROM pairs WHERE base_id IS NULL),"
-        f" (SELECT count(*) FROM compared WHERE {anything}), (SELECT count(*) FROM compared WHERE NOT ({anything}))"
-    ).fetchone()
-    assert counts is not None
-    found.counts = dict(zip(("gone", "new", "changed", "equal"), counts, strict=True))
-    for column in tests:
-        row = db.execute(f'SELECT count(*) FROM compared WHERE "d_{column}"').fetchone()
-        if row and row[0]:
-            found.columns[column] = row[0]
-    about = ", ".join(
-        f"{{0}}.{one}::VARCHAR"
-        for one in ("proto", "orig_src", "orig_sport", "orig_dst", "orig_dport", "icmp_type", "icmp_id", *_ABOUT_END)
-    )
-    names = ("proto", "orig_src", "orig_sport", "orig_dst", "orig_dport", "icmp_type", "icmp_id", *_ABOUT_END)
-    for kind, side, other in (("gone", "base", "new"), ("new", "new", "base")):
-        for row in db.execute(
-            f"SELECT p.{side}_id, {about.format('c')} FROM pairs p JOIN {side}_c c ON c.conn_id = p.{side}_id"
-            f" WHERE p.{other}_id IS NULL ORDER BY 1"
-        ).fetchall():
-            base_id, new_id = (row[0], None) if kind == "gone" else (None, row[0])
-            about_row = dict(zip(names, row[1:], strict=True))
-            found.connections.append(Change(kind, "connection", base_id, new_id, about_row))
-    values = ", ".join(
-        f'CASE WHEN "d_{column}" THEN [{_value("b", column)}, {_value("n", column)}] END' for column in tests
-    )
-    rank = " + ".join(
-        f'CASE WHEN "d_{one}" THEN {2 ** (len(STORY) - at)} ELSE 0 END' for at, one in enumerate(STORY) if one in tests
-    )
-    for row in db.execute(
-        f"SELECT d.base_id, d.new_id, {about.format('n')}{', ' if values else ''}{values} FROM compared d"
-        " JOIN base_c b ON b.conn_id = d.base_id JOIN new_c n ON n.conn_id = d.new_id"
-        f" WHERE {anything} ORDER BY {rank or '0'} DESC, 1"
-    ).fetchall():
-        change = Change("changed", "connection", row[0], row[1], dict(zip(names, row[2 : 2 + len(names)], strict=True)))
-        for column, value in zip(tests, row[2 + len(names) :], strict=True):
-            if value is not None:
-                change.fields[column] = (value[0], value[1])
-        found.connections.append(change)
 
 
-_ABOUT_END = ("state", "end_reason", "orig_packets", "reply_packets", "first_ts")
+def _any(columns: Iterable[str]) -> str:
+    return " OR ".join(f'"d_{column}"' for column in columns) or "false"
+
+
+def _about(side: str) -> str:
+    return ", ".join(f"{side}.{one}::VARCHAR" for one in _ABOUT)
 
 
 def _value(side: str, column: str) -> str:
     if column == "transitions":
-        return f"array_to_string({side}.story, chr(10))"
+        table = {"b": "base_t", "n": "new_t"}[side]
+        return f"(SELECT string_agg(t.text, chr(10) ORDER BY t.place) FROM {table} t WHERE t.conn_id = {side}.conn_id)"
     if column == "master":
         return f"{side}.master_conn_id::VARCHAR"
     return f"{side}.{column}::VARCHAR"

@@ -8,10 +8,10 @@ from typing import Any
 from ctreplay.check.machine import case, suites
 from ctreplay.check.show import cut, width
 from ctreplay.cli.common import printable
-from ctreplay.diff.compare import STORY, Change, Difference
+from ctreplay.diff.compare import LATER, STORY, Change, Difference
 from ctreplay.diff.sides import Side
 
-_LATER = ("first_ts", "last_ts", "end_ts", "transitions", "status", "timeout_left_s", "first_packet", "last_packet")
+MOST_IN_JUNIT = 1000
 
 
 def _host(host: str | None, port: str | None) -> str:
@@ -97,7 +97,9 @@ def lines(base: Side, new: Side, found: Difference, limit: int) -> Iterator[str]
         yield from _wrapped("counters      ", parts, room)
     yield from found.notes
     for kind in ("gone", "new", "changed"):
-        yield from _block([one for one in found.connections if one.kind == kind], kind, "connection", limit, room)
+        changes = [one for one in found.connections if one.kind == kind]
+        counts = found.counts[kind], found.telling[kind]
+        yield from _block(changes, kind, "connection", limit, room, counts)
     for kind in ("gone", "new", "changed"):
         yield from _block([one for one in found.packets if one.kind == kind], kind, found.packet_noun, limit, room)
     for kind in ("gone", "new"):
@@ -110,23 +112,29 @@ def _or(value: object) -> str:
 
 def _quiet(change: Change) -> bool:
     """Only times and what follows from them changed: counted, not shown, while others are there to show."""
-    return change.kind == "changed" and all(column in _LATER for column in change.fields)
+    return change.kind == "changed" and all(column in LATER for column in change.fields)
 
 
-def _block(changes: list[Change], kind: str, noun: str, limit: int, room: int) -> Iterator[str]:
+def _block(
+    changes: list[Change], kind: str, noun: str, limit: int, room: int, counts: tuple[int, int] | None = None
+) -> Iterator[str]:
+    """Changes of one kind; `counts` of all and of those that are not quiet, when these are but the first of them."""
     if not changes:
         return
+    telling = [one for one in changes if not _quiet(one)]
+    total, worth = counts if counts is not None else (len(changes), len(telling))
+    if not worth:
+        telling, worth = changes, total
     yield ""
-    yield f"{kind} {noun}s" if len(changes) > 1 else f"{kind} {noun}"
-    telling = [one for one in changes if not _quiet(one)] or changes
+    yield f"{kind} {noun}s" if total > 1 else f"{kind} {noun}"
     shown = telling[:limit] if limit else telling
     for change in shown:
         for text in _change(change):
             yield cut(printable(text), room)
-    if len(telling) > len(shown):
-        yield f"  … {len(telling) - len(shown):,} more; --limit 0 shows all"
-    if len(changes) > len(telling):
-        yield f"  and {len(changes) - len(telling):,} only in times and transitions"
+    if worth > len(shown):
+        yield f"  … {worth - len(shown):,} more; --limit 0 shows all"
+    if total > worth:
+        yield f"  and {total - worth:,} only in times and transitions"
 
 
 def _change(change: Change) -> Iterator[str]:
@@ -203,11 +211,13 @@ def junit(base: Side, new: Side, found: Difference, seconds: float) -> bytes:
     """JUnit XML: a case for each thing compared."""
     name = f"{base.name} → {new.name}"
     cases = []
-    for noun, changes in (
-        ("connections", found.connections), ("packets", found.packets), ("expectations", found.expectations),
-    ):  # fmt: skip
-        text = "\n".join(printable(line) for one in changes[:1000] for line in (f"{one.kind}:", *_change(one)))
-        message = ", ".join(f"{sum(one.kind == kind for one in changes)} {kind}" for kind in ("gone", "new", "changed"))
+    for noun, changes, counts in (
+        ("connections", found.connections, found.counts),
+        ("packets", found.packets, found.packet_counts),
+        ("expectations", found.expectations, found.expectation_counts),
+    ):
+        text = "\n".join(printable(line) for one in changes[:MOST_IN_JUNIT] for line in (f"{one.kind}:", *_change(one)))
+        message = ", ".join(f"{counts.get(kind, 0)} {kind}" for kind in ("gone", "new", "changed"))
         cases.append(case(f"{noun} are equal", name, 0.0, "failure" if changes else "", message, text))
     counters = "\n".join(f"{key}: {_or(a)} → {_or(b)}" for key, (a, b) in found.counters.items())
     cases.append(

@@ -132,6 +132,28 @@ def test_what_diff_says_of_a_reset(run, folder):
     assert changed[0]["changed"]["state"] == {"base": "TIME_WAIT", "new": "CLOSE"}
 
 
+@pytest.mark.parametrize("limit", [1, 2, 3])
+def test_the_first_changes_of_all(run, folder, limit):
+    """What is shown is the beginning of everything, and what is not is counted."""
+    options = ("--new-sysctl", "nf_conntrack_udp_timeout=1", "--new-sysctl", "nf_conntrack_tcp_timeout_close=3")
+    scan = Path(__file__).parents[2] / "sample_pcaps" / "port_scan.pcap"
+
+    def shown(limit: int) -> tuple[list[str], list[str], str]:
+        done = run("diff", scan, scan, *options, "--limit", str(limit), "--junit", folder / "j.xml", cwd=folder)
+        assert done.returncode == 1
+        head, _, body = done.stdout.partition("\n\nchanged connections\n")
+        return head.splitlines(), body.partition("\n\n")[0].splitlines(), (folder / "j.xml").read_text()
+
+    everything, all_changes, all_junit = shown(0)
+    head, changes, junit = shown(limit)
+    assert head == everything
+    begins = [n for n, line in enumerate(all_changes) if line.startswith("  tcp")]
+    assert len(begins) == 4 and all_changes[-1] == "  and 12 only in times and transitions"
+    assert changes[:-2] == all_changes[: begins[limit]]
+    assert changes[-2:] == [f"  … {len(begins) - limit} more; --limit 0 shows all", all_changes[-1]]
+    assert junit.split("failure message")[1].splitlines()[0] == all_junit.split("failure message")[1].splitlines()[0]
+
+
 def test_ignored_columns_and_tolerance(run, folder):
     late = [(ts + 2_000_000, data) for ts, data in BASE]
     c.pcap(folder / "late.pcap", late)
