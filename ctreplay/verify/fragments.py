@@ -24,7 +24,7 @@ class _Queue:
         self.last = False
 
     def add(self, start: int, end: int, more: bool) -> bool:
-        """False if the queue is given up."""
+        """False if the queue is gone."""
         if not more:
             if end < self.length or (self.last and end != self.length):
                 return True  # only the fragment is dropped
@@ -48,7 +48,8 @@ class _Queue:
         elif any(start < b and a < end for a, b in self.runs):
             return False
         insort(self.runs, (start, end))
-        return True
+        # a whole datagram leaves, and be it that its ECN codepoints contradict each other
+        return not (self.last and sum(b - a for a, b in self.runs) == self.length)
 
 
 class FragmentQueues:

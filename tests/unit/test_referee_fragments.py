@@ -28,6 +28,11 @@ def test_a_piece_within_what_came_in_order_is_a_duplicate_any_other_overlap_the_
     assert [queue.add(*piece, True) for piece in pieces] == [True] * (len(pieces) - 1) + [not given_up]
 
 
+def test_a_whole_datagram_leaves_its_queue() -> None:
+    queue = _Queue()
+    assert [queue.add(16, 20, False), queue.add(0, 8, True), queue.add(8, 16, True)] == [True, True, False]
+
+
 @pytest.mark.parametrize(
     ("first", "inside", "cut"),
     [
