@@ -42,6 +42,7 @@ cdef class CaptureFacts:
     cdef public long long factor
     cdef public long long ticks_limit
     cdef public long long offset_ns
+    cdef public object offset_s
 
     cpdef reset(self)
     @cython.final

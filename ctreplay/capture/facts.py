@@ -43,6 +43,7 @@ class CaptureFacts:
         "min_ts",
         "mode",
         "offset_ns",
+        "offset_s",
         "os_drops",
         "packets",
         "path",
@@ -107,6 +108,7 @@ class CaptureFacts:
     def set_resolution(self, tsresol: int, offset_s: int) -> None:
         """Take `if_tsresol` (top bit: power of two, else of ten) and `if_tsoffset` (seconds)."""
         self.tsresol = tsresol
+        self.offset_s = offset_s
         self.offset_ns = offset_s * _NS if abs(offset_s) < _INT64_MAX // _NS else 0
         exponent = tsresol & 0x7F
         if tsresol & 0x80:
@@ -126,6 +128,8 @@ class CaptureFacts:
             self.mode = _TICKS_DIVIDE if exponent <= 27 else _TICKS_EXACT
             self.factor = 10 ** (exponent - 9) if exponent <= 27 else 1
             self.ticks_limit = _INT64_MAX
+        if self.offset_ns == 0 and offset_s:
+            self.mode = _TICKS_EXACT
 
     def to_ns(self, high: int, low: int) -> int:
         """Timestamp words of a block → ns since the epoch (floor), or _TICKS_INVALID beyond 64-bit
@@ -159,7 +163,7 @@ class CaptureFacts:
             exact = (ticks * 10**9) >> exponent
         else:
             exact = ticks * 10**9 // 10**exponent
-        exact += self.offset_ns
+        exact += self.offset_s * 10**9
         return exact if -(2**63) + 1 < exact < 2**63 else -(2**63) + 1
 
     def as_dict(self) -> dict[str, object]:

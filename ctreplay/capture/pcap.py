@@ -164,10 +164,7 @@ class PcapReader(Reader):
             if self.plausible(last_s):
                 self.note(offset, what, True, skipped)
                 return True
-        left = self.end - self.pos
-        self.pos = self.end
-        self.note(offset, what, False, skipped + left)
-        self.close()
+        self.finish(offset, what)
         return False
 
     def plausible(self, last_s: int) -> bool:

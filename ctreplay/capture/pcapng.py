@@ -176,10 +176,10 @@ class PcapngReader(Reader):
             return False
         sane = False
         if head == 28 and self.fill(28):
-            # judge the captured length before the memory for it is taken
+            # judge the captured length before much memory is taken for it
             caplen = self.u32(self.pos + 20)
             limit = self.caplen_limit(self.u32(self.pos + 8))
-            if caplen > limit:
+            if caplen > limit and total > _MAX_META:
                 self.resync(f"captured length {caplen} is above the limit of {limit}")
                 return False
             sane = 32 + caplen <= total <= 32 + caplen + 65536

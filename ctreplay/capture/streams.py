@@ -11,6 +11,7 @@ import bz2
 import lzma
 import os
 import queue
+import select
 import threading
 import zlib
 from collections.abc import Callable, Iterator
@@ -20,6 +21,8 @@ PIECE_IN = 128 * 1024
 PIECE_OUT = 1024 * 1024
 # a block of zstd: of a damaged stream no whole one is lost
 BLOCK_OUT = 128 * 1024
+# of xz it ends anywhere
+_BLOCK_OF_XZ = 256
 _KEPT = 1 << 24
 # bytes by which a compression is known
 PROBE = 6
@@ -144,7 +147,9 @@ class PipeStream:
 
     def _read(self, view: memoryview) -> int:
         try:
-            count = self.read_some(view) or 0
+            while (count := self.read_some(view)) is None:
+                # whoever shares the pipe has made it non-blocking: nothing there yet is not its end
+                select.select([self.file], [], [])
         except OSError as error:
             self.problem = f"reading failed: {error.strerror}"
             return 0
@@ -229,22 +234,29 @@ def _gzip(read: Callable[[], bytes]) -> Iterator[bytes]:
 
 
 def _blocks(read: Callable[[], bytes], make: Callable[[], Any], name: str) -> Iterator[bytes]:
-    """bzip2, xz and zstd: decompressors with `needs_input`."""
+    """bzip2, xz and zstd: decompressors with `needs_input`. A call that fails gives nothing of what it had."""
+    size = _BLOCK_OF_XZ if name == "xz" else BLOCK_OUT
     data = read()
     while True:
         unpack = make()
+        found: list[bytes] = []
         while not unpack.eof:
             if unpack.needs_input and not data:
+                yield b"".join(found)
+                found.clear()
                 data = read()
                 if not data:
                     raise Broken(f"the {name} stream ends early")
             try:
-                out = unpack.decompress(data, BLOCK_OUT)
+                found.append(unpack.decompress(data, size))
             except Exception as error:  # each has its own
+                yield b"".join(found)
                 raise Broken(f"the {name} stream is damaged ({error})") from None
             data = b""
-            if out:
-                yield out
+            if len(found) * size >= BLOCK_OUT:
+                yield b"".join(found)
+                found.clear()
+        yield b"".join(found)
         data = unpack.unused_data.lstrip(b"\0")
         while len(data) < PROBE and (more := read()):
             data = (data + more).lstrip(b"\0")

@@ -47,12 +47,13 @@ class Link:
             return self.ethertype(pkt, octets.be16(pkt.buf, o), o + 20)
         if kind == 0 or kind == 108:
             return self.null(pkt)
-        if kind == 9 or kind == 50:
-            return self.ppp(pkt, o)
-        if kind == 104:
+        if kind == 104 or (kind == 50 and cap >= 1 and pkt.buf[o] & 0x7F == 0x0F):
+            # Cisco HDLC, which LINKTYPE_PPP_HDLC may be as well
             if cap < 4:
                 return _FRAME_SHORT
             return self.ethertype(pkt, octets.be16(pkt.buf, o + 2), o + 4)
+        if kind == 9 or kind == 50:
+            return self.ppp(pkt, o)
         if kind == 239:
             return self.nflog(pkt)
         return rare.find(pkt, kind)
@@ -111,9 +112,13 @@ class Link:
         o = pkt.start + 4
         end = pkt.start + pkt.caplen
         while end - o >= 4:
-            # lengths and types are in the byte order of the logging host: the smaller reading is the right one
-            size = min(b[o] | b[o + 1] << 8, b[o] << 8 | b[o + 1])
-            kind = min(b[o + 2] | (b[o + 3] & 127) << 8, (b[o + 2] & 127) << 8 | b[o + 3])
+            # in the byte order of the logging host: types are small, beside two flags in their high byte
+            if b[o + 2] & 0x3F:
+                size = b[o] | b[o + 1] << 8
+                kind = b[o + 2]
+            else:
+                size = b[o] << 8 | b[o + 1]
+                kind = b[o + 3]
             if kind == 9 and size >= 4:
                 pkt.l3 = o + 4
                 return 0

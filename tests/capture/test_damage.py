@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import lzma
 import random
 import struct
 
@@ -167,3 +168,19 @@ def test_many_lengths_beyond_the_end(tmp_path):
     assert len(rows) == 12000 and len(source.damage) == 1001
     count = "import sys; from tests.capture.builders import read; print(len(read(sys.argv[1])[0]))"
     assert int(run_pure(f"sys.path.insert(0, ROOT); {count}", str(path))) == 12000
+
+
+def test_nothing_before_the_damage_of_an_xz_stream_is_lost(tmp_path):
+    rng = random.Random(5)
+    data = pcap([(T0 + i, rng.randbytes(400)) for i in range(3000)])
+    packed = bytearray(lzma.compress(data))
+    packed[len(packed) // 2] ^= 0x55
+    (tmp_path / "a.xz").write_bytes(packed)
+    unpacked, one_by_one = lzma.LZMADecompressor(), b""
+    with pytest.raises(lzma.LZMAError):
+        for at in range(len(packed)):
+            one_by_one += unpacked.decompress(packed[at : at + 1])
+    there = sum(a == b for a, b in zip(data, one_by_one, strict=False))
+    rows, source = read(tmp_path / "a.xz")
+    assert len(rows) >= there // 416 - 1
+    assert "the xz stream is damaged" in source.damage[-1].what

@@ -7,7 +7,10 @@ import gzip
 import hashlib
 import io
 import lzma
+import os
 import struct
+import threading
+import time
 
 import pytest
 from backports import zstd
@@ -276,3 +279,53 @@ def test_hashed_in_turn(tmp_path, pack, damaged):
         assert rows_of(source)
         assert source.inputs[0].stopped == (damaged and pack is bytes)
         assert source.inputs[0].sha256() == hashlib.sha256(data).hexdigest()
+
+
+def test_a_pipe_that_does_not_block(tmp_path):
+    """Nothing there yet is not its end."""
+    data = pcap(frames(40))
+    reading, writing = os.pipe()
+    os.set_blocking(reading, False)
+
+    def write():
+        for begin in range(0, len(data), 700):
+            time.sleep(0.02)
+            os.write(writing, data[begin : begin + 700])
+        os.close(writing)
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    with open(reading, "rb") as stdin, open_captures(["-"], stdin=stdin) as source:
+        assert len(rows_of(source)) == 40 and not source.damage
+    thread.join()
+
+
+@pytest.mark.parametrize(
+    ("offset", "ticks", "seconds"),
+    [(9223372036, 0, None), (10**10, 0, None), (2**62, 0, None), (-(2**62), 0, None),
+     (-(10**10), 11_700_000_000, 1.7e9)],
+)  # fmt: skip
+def test_any_offset_of_an_interface(tmp_path, offset, ticks, seconds):
+    """A time beyond 64-bit nanoseconds is said, never replaced by one without the offset."""
+    options = option(14, struct.pack("<q", offset)) + option(9, b"\0")
+    data = shb() + idb(options=options) + epb(0, ticks or 1_700_000_000, b"x" * 20)
+    (tmp_path / "a.pcapng").write_bytes(data)
+    rows, source = read(tmp_path / "a.pcapng")
+    assert len(rows) == 1
+    if seconds is None:
+        assert "beyond the range" in source.damage[0].what
+    else:
+        assert rows[0].ts == seconds * 10**9 and not source.damage
+
+
+@pytest.mark.parametrize("before", [0, 300_000, 700_000])
+@pytest.mark.parametrize("kind", ["enhanced", "obsolete"])
+def test_a_long_packet_block_wherever_the_window_stands(tmp_path, before, kind):
+    data = bytes(300_000)
+    packet = epb(0, 5, data)
+    if kind == "obsolete":
+        packet = block(2, struct.pack("<HHIIII", 0, 0, 0, 5, len(data), len(data)) + data)
+    unknown = block(0x123, bytes(before)) if before else b""
+    (tmp_path / "a.pcapng").write_bytes(shb() + idb() + unknown + packet + epb(0, 6, b"y" * 30))
+    rows, source = read(tmp_path / "a.pcapng")
+    assert [len(row.data) for row in rows] == [300_000, 30] and not source.damage

@@ -49,6 +49,7 @@ WRAPS: dict[str, tuple[int, bytes, bytes | None, set[str]]] = {
     "ppp, hdlc": (9, b"\xff\3\0\x21", b"\xff\3\0\x57", SHORT),
     "ppp, compressed": (9, b"\x21", b"\x57", SHORT),
     "ppp serial": (50, b"\xff\3\0\x21", b"\xff\3\x57", SHORT),
+    "ppp serial, cisco": (50, b"\x0f\0\x08\0", b"\x8f\0\x86\xdd", SHORT),
     "c_hdlc": (104, b"\x0f\0\x08\0", b"\x0f\0\x86\xdd", SHORT),
     "nflog, little endian": (239, nflog("<"), None, SHORT),
     "nflog, big endian": (239, nflog(">"), None, SHORT),
@@ -83,6 +84,17 @@ WRAPS: dict[str, tuple[int, bytes, bytes | None, set[str]]] = {
 }  # fmt: skip
 CASES = [(name, 4) for name, row in WRAPS.items() if name != "ipv6"]
 CASES += [(name, 6) for name, row in WRAPS.items() if row[2] is not None]
+
+
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize("size", [252, 255, 256, 508, 764, 1020, 1276, 1280])
+def test_nflog_attributes_of_any_length(order: str, size: int) -> None:
+    """Read in the other byte order many a length is a small one."""
+    packet = b.ipv4(A, B, 17, b.udp(1, 2, bytes(size - 28)))
+    frame = struct.pack("!BBH", 2, 0, 0) + struct.pack(order + "HH", 4 + size, 9) + packet
+    assert Machine().send(frame, linktype=239).ctstate == "NEW"
+    behind = nflog(order, bytes(size), b"\0" * 3) + V4
+    assert Machine().send(behind, linktype=239).ctstate == "NEW"
 
 
 @pytest.mark.parametrize(("name", "family"), CASES, ids=str)
@@ -125,7 +137,7 @@ def test_whole_and_cut(name: str, family: int) -> None:
         (1, MACS + b"\x88\x64\x11\0\0\1\0\x20\xc0\x21" + V4, "ppp"),
         (1, MACS + b"\x88\x47\0\1\x01\x40\x30" + bytes(60), "mpls"),
         (9, b"\xc0\x21" + bytes(8), "ppp"),
-        (50, b"\x8f" * 4, "ppp"),
+        (50, b"\x8f" * 4, "ethertype 0x8f8f"),
         (0, b"\7\0\0\0" + V4, "ip_version"),
         (113, bytes(14) + b"\0\4" + bytes(20), "llc"),
         (105, wlan(0x80) + b"\x08\0" + V4, "wlan_not_data"),
