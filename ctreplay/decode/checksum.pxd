@@ -4,6 +4,7 @@ cimport ctreplay.octets as octets
 from ctreplay.packet cimport Packet
 
 cdef unsigned int _U32
+cdef int _UDP
 
 
 @cython.final
@@ -14,6 +15,9 @@ cdef class Checksum:
 
     @cython.locals(total="unsigned long long")
     cpdef bint transport(self, Packet pkt, int proto, int size) except? True
+
+    @cython.locals(length=int)
+    cpdef bint udplite(self, Packet pkt, int size) except? True
     cpdef bint partial(self, Packet pkt, int proto, int field) except? True
 
     @cython.locals(b="const unsigned char[::1]", o=int, i=int, byte=int, crc="unsigned int")

@@ -6,6 +6,7 @@ from ctreplay import octets
 from ctreplay.packet import Packet
 
 _U32 = 0xFFFFFFFF
+_UDP = 17
 _CRC32C = 0x82F63B78
 
 
@@ -35,6 +36,11 @@ class Checksum:
         """Whether the sum over pseudo-header (with protocol `proto`) and `size` transport bytes is right."""
         total = pseudo(pkt) + proto + pkt.l4_len
         return fold(total + ones(pkt, pkt.l4, size)) == 0xFFFF
+
+    def udplite(self, pkt: Packet, size: int) -> bool:
+        """UDP-Lite's sum as nf_checksum_partial takes it: UDP's protocol number, of IPv4 eight bits of the length."""
+        length = pkt.l4_len & 0xFF if pkt.family == 4 else pkt.l4_len
+        return fold(pseudo(pkt) + _UDP + length + ones(pkt, pkt.l4, size)) == 0xFFFF
 
     def partial(self, pkt: Packet, proto: int, field: int) -> bool:
         """Whether the checksum field at `field` holds only the pseudo-header's sum, as offload leaves it."""

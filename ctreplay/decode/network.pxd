@@ -51,7 +51,10 @@ cdef class Network:
     @cython.locals(o=int, payload=int, nxt=int, total=int, end=int)
     cdef int ipv6(self, Packet pkt, int left) except -1
 
-    @cython.locals(o=int, payload=int, end=int)
+    @cython.locals(o=int, size=int)
+    cdef int all_there_is(self, Packet pkt, int left) except? -1
+
+    @cython.locals(o=int, end=int)
     cdef int dropped_on_receipt(self, Packet pkt, int left) except -1
 
     @cython.locals(stop=int, at=int, padding=int, count=int, kind=int, size=int, i=int)

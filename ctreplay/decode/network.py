@@ -72,7 +72,7 @@ class Network:
             return _IP_VERSION
         if fault != 0:
             return fault
-        if pkt.cut and self.needs_padding(pkt):
+        if pkt.cut and pkt.l3_len <= _MAX_PADDED and self.needs_padding(pkt):
             pkt = self.pad(pkt, left)
             self.whole = pkt
             if version == 4:
@@ -146,6 +146,8 @@ class Network:
             payload = pkt.wirelen - (o - pkt.start) - 40
             if payload < 0 or payload > _U16:
                 payload = 0
+        elif payload == 0 and nxt == 0:
+            payload = self.all_there_is(pkt, left)
         pkt.family = 6
         pkt.hop_limit = pkt.buf[o + 7]
         pkt.src_hi = octets.be64(pkt.buf, o + 8)
@@ -160,6 +162,14 @@ class Network:
         end = o + (left if left < total else total)
         return self.chain(pkt, nxt, o + 40, end)
 
+    def all_there_is(self, pkt: Packet, left: int) -> int:
+        """Payload when hop-by-hop options have the length: a jumbogram's (RFC 2675), without one all of the frame."""
+        o = pkt.l3
+        size = pkt.wirelen - (o - pkt.start) - 40
+        if left >= 48 and pkt.buf[o + 42] == _JUMBO and pkt.buf[o + 43] == 4 and octets.be32(pkt.buf, o + 44) < size:
+            size = octets.be32(pkt.buf, o + 44)
+        return size
+
     def dropped_on_receipt(self, pkt: Packet, left: int) -> int:
         """Why an IPv6 packet does not come as far as conntrack (ip6_rcv), 0 if it does."""
         # multicast sources, and groups of scope 0 and 1 (RFC 4291 section 2.7)
@@ -167,10 +177,8 @@ class Network:
             return _IPV6_ADDRESS
         o = pkt.l3
         if pkt.buf[o + 6] == 0:
-            payload = pkt.l3_len - 40
-            # a jumbogram gives its length in an option
-            end = o + (left if payload == 0 or left < pkt.l3_len else pkt.l3_len)
-            if self.options_refused(pkt, o + 40, end, payload):
+            end = o + (left if left < pkt.l3_len else pkt.l3_len)
+            if self.options_refused(pkt, o + 40, end, octets.be16(pkt.buf, o + 4)):
                 return _IPV6_OPTIONS
         return _OK
 

@@ -104,13 +104,13 @@ class Defrag:
         if distance and rid - queue.rid > distance and queue.parts:
             self.memory -= queue.memory
             queue.restart()
+            queue.deadline = now + self.s.frag4_timeout
+            self.queues.renew(queue)
         queue.rid = rid
 
         offset = p.frag_off
         end = offset + p.l4_len
         size = p.l4_len
-        if end > _MAX_DATAGRAM:
-            return REFUSED
         if not p.frag_more:
             if end < queue.length or (queue.last_seen and end != queue.length):
                 self.kill(queue)

@@ -54,6 +54,7 @@ cdef class Entry:
     cdef public unsigned int last_end
     cdef public unsigned char last_wscale
     cdef public unsigned char last_flags
+    cdef public unsigned char told
     cdef public int slot
     cdef public unsigned int mark
     cdef public unsigned long long src_hi

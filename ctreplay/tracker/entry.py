@@ -11,7 +11,8 @@ class Entry:
     `conn_id` is the number of the packet that created it. The tuple is the original one; without NAT the reply tuple
     swaps the addresses, and its transport parts are `rsport`, `rdport`. Times are nanoseconds since the epoch.
     `deadline` is when the entry expires; `queued` is the lower bound under which the timer wheel holds it.
-    `state` is the number of the protocol's state (TCP: 0..9 of `tcp_table`, SCTP: 0..8 of `sctp_table`).
+    `state` is the number of the protocol's state (TCP: 0..9 of `tcp_table`, SCTP: 0..8 of `sctp_table`), `told` the one
+    that the last event told.
     TCP sides carry suffix 0 (original) and 1 (reply): `end`, `maxend`, `maxwin`, `maxack`, `scale`, `tflags`.
     For SCTP `end0`, `end1` hold the verification tags and `last_flags` the init marks.
     """
@@ -71,6 +72,7 @@ class Entry:
         "tflags1",
         "timer_next",
         "timer_prev",
+        "told",
         "zone",
     )  # fmt: skip
 
@@ -102,4 +104,4 @@ class Entry:
         self.end1 = self.maxend1 = self.maxwin1 = self.maxack1 = 0
         self.scale0 = self.scale1 = self.tflags0 = self.tflags1 = 0
         self.last_seq = self.last_ack = self.last_end = self.last_win = 0
-        self.last_index = self.last_dir = self.last_wscale = self.last_flags = self.retrans = 0
+        self.last_index = self.last_dir = self.last_wscale = self.last_flags = self.retrans = self.told = 0

@@ -64,6 +64,7 @@ cdef class Queues:
 
     @cython.locals(walk=Queue, i=Py_ssize_t)
     cdef int remove(self, Queue queue) except -1
+    cdef int renew(self, Queue queue) except -1
 
     @cython.locals(queue=Queue, i=Py_ssize_t)
     cdef int grow(self) except -1

@@ -165,6 +165,20 @@ class Queues:
         self.count -= 1
         return 0
 
+    def renew(self, queue: Queue) -> int:
+        """Make a queue the newest."""
+        if queue.newer is not None:
+            queue.newer.older = queue.older
+            if queue.older is None:
+                self.oldest = queue.newer
+            else:
+                queue.older.newer = queue.newer
+            queue.newer = None
+            queue.older = self.newest
+            self.newest.newer = queue  # type: ignore[union-attr]
+            self.newest = queue
+        return 0
+
     def grow(self) -> int:
         """Double the number of buckets."""
         self.mask = 2 * self.mask + 1

@@ -74,6 +74,9 @@ class Table:
                     and (e.family == _IPV4 or (e.src_hi == p.src_hi and e.dst_hi == p.dst_hi))
                 ):
                     p.direction = 0
+                    if p.src_lo == p.dst_lo and e.rsport == p.sport and e.rdport == p.dport and p.src_hi == p.dst_hi:
+                        # to itself: both tuples are the same one, and the reply's is found first
+                        p.direction = 1
                     return e
                 if (
                     e.src_lo == p.dst_lo

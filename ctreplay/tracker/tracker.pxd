@@ -81,7 +81,7 @@ cdef class Tracker:
     cdef int confirm(self, Entry e, Packet p, int old_state, unsigned int old_status) except -1
 
     @cython.locals(c=Change)
-    cdef int deliver(self, Entry e, Packet p, int old_state, unsigned int old_status) except -1
+    cdef int deliver(self, Entry e, Packet p, unsigned int old_status) except -1
 
     cdef int refused(self, Entry e, Packet p, int old_state, unsigned int old_status) except -1
     cdef int changed(self, Entry e, int old_state, unsigned int old_status) except -1

@@ -178,7 +178,7 @@ class Tracker:
         p.note = 0
         p.refreshed = False
         p.account = False
-        p.timeout_ns = 0
+        p.timeout_ns = -1
         p.bounds = 0
         p.margin = 0
         self.tuple_entry = None
@@ -214,7 +214,7 @@ class Tracker:
                     self.helpers.packet(e, p, self.now)
                 if e.events:  # type: ignore[union-attr]
                     # of a packet that was refused when it had changed the entry's state
-                    self.deliver(e, p, e.state, e.status)  # type: ignore[arg-type, union-attr]
+                    self.deliver(e, p, e.status)  # type: ignore[arg-type, union-attr]
                 return 0
         if p.tuple_fault:
             return self.invalid(p, p.tuple_fault)
@@ -243,13 +243,13 @@ class Tracker:
         if verdict == _INVALID_VERDICT:
             if e.in_table:
                 self.tuple_entry = e
-                if p.timeout_ns:
+                if p.timeout_ns >= 0:
                     e.deadline = self.now + p.timeout_ns
                     if e.deadline < e.queued:
                         self.timers.remove(e)
                         self.timers.queue(e, self.now)
                 if e.state != old_state:
-                    self.occupancy.change(e, old_state, old_status)
+                    self.changed(e, old_state, old_status)
             return self.invalid(p, p.reason)
         p.entry = e
         if p.account:
@@ -376,14 +376,14 @@ class Tracker:
                 self.limit.add(e)
             self.timers.queue(e, self.now)
             self.occupancy.add(e, self.now)
-            return self.deliver(e, p, -1, 0)
+            return self.deliver(e, p, 0)
         if e.events:
             if e.state != old_state or e.status != old_status:
                 self.changed(e, old_state, old_status)
-            return self.deliver(e, p, old_state, old_status)
+            return self.deliver(e, p, old_status)
         return 0
 
-    def deliver(self, e: Entry, p: Packet, old_state: int, old_status: int) -> int:
+    def deliver(self, e: Entry, p: Packet, old_status: int) -> int:
         """Tell of the pending event of an entry in the table (nf_ct_deliver_cached_events)."""
         c = self.change
         if e.events & (_EV_NEW | _EV_RELATED):
@@ -392,7 +392,7 @@ class Tracker:
             c.new_state = e.state if e.proto == _TCP or e.proto == _SCTP else -1
         else:
             c.event = _EVENT_UPDATE
-            c.old_state = old_state if e.events & _EV_PROTOINFO else -1
+            c.old_state = e.told if e.events & _EV_PROTOINFO else -1
             c.new_state = e.state if e.events & _EV_PROTOINFO else -1
         c.old_status = old_status
         c.entry = e
@@ -412,9 +412,10 @@ class Tracker:
         elif e.status & _EXPECTED_BIT and c.event == _EVENT_NEW:
             c.why = _W_EXPECTED
             p.note = _R_EXPECTED
-        elif e.proto == _TCP and e.state == _TCP_SYN_SENT2 and old_state != _TCP_SYN_SENT2:
+        elif e.proto == _TCP and e.state == _TCP_SYN_SENT2 and e.told != _TCP_SYN_SENT2:
             c.why = _W_SIMULTANEOUS
         e.events = 0
+        e.told = e.state
         self.sink.transition(c)
         return 0
 
@@ -454,7 +455,7 @@ class Tracker:
         c.packet = packet
         c.event = _EVENT_DESTROY
         c.direction = direction
-        c.old_state = state if has_state else -1
+        c.old_state = e.told if has_state else -1
         c.new_state = state if e.proto == _TCP else -1
         c.old_status = e.status
         e.status |= _DYING

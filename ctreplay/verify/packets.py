@@ -137,7 +137,8 @@ def _ipv6(data: bytes) -> Prepared:
     if size == 0 and following in (TCP, UDP) and 40 < len(raw) <= 0xFFFF + 40:
         size = len(raw) - 40
         struct.pack_into("!H", raw, 4, size)
-    _fit(raw, 40 + size)
+    if size or following:  # else the length is in an option, or the frame's
+        _fit(raw, 40 + size)
     if following == 0:
         _complete_options(raw, len(data))
     raw[7] = 64
@@ -214,8 +215,9 @@ def _seal(packet: Prepared) -> None:
     raw[at + field : at + field + 2] = b"\0\0"
     covered = raw[at:]
     head = b"" if proto == ICMP else packet.src + packet.dst + struct.pack("!II", len(covered), proto)
-    if proto == UDPLITE:  # the kernel verifies it with UDP's number
-        head = head[:-4] + struct.pack("!I", UDP)
+    if proto == UDPLITE:  # the kernel verifies it with UDP's number and, over IPv4, eight bits of the length
+        size = len(covered) & 0xFF if packet.family == 4 else len(covered)
+        head = packet.src + packet.dst + struct.pack("!II", size, UDP)
         covered = covered[: struct.unpack_from("!H", raw, at + 4)[0] or len(covered)]
     value = ~ones_sum(head + covered) & 0xFFFF
     struct.pack_into("!H", raw, at + field, 0xFFFF if datagram and value == 0 else value)

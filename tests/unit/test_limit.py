@@ -4,6 +4,8 @@ random, so these rules come from the spec; each test names the one it checks.
 
 from __future__ import annotations
 
+import struct
+
 import pytest
 
 from tests.traffic import build as b
@@ -51,6 +53,30 @@ def test_the_limit_counts_the_new_entry() -> None:
     assert len(machine.entries()) == 10 and machine.engine.tracker.n_early_drop == 0
     assert syn(machine, 10).ctstate == "NEW"
     assert machine.engine.tracker.n_early_drop > 0
+
+
+@pytest.mark.parametrize("refused", [False, True])
+def test_the_collector_hears_of_states_that_refused_packets_set(refused: bool) -> None:
+    """7.3: an association that is closing may go, whatever became of the packet that closed it."""
+    machine = Machine(
+        max=20, buckets=20, sctp_timeout_established=9999, sctp_timeout_shutdown_sent=9999, tcp_timeout_established=9999
+    )
+    init, init_ack = (b.chunk(kind, 0, struct.pack("!IIHHI", tag, 1, 1, 1, 1)) for kind, tag in ((1, 7), (2, 9)))
+    opening = (0, 0, init), (1, 7, init_ack), (0, 9, b.chunk(10, 0, bytes(4))), (1, 7, b.chunk(11))
+    for way, tag, one in opening:
+        ends = (A, B, 1, 2) if way == 0 else (B, A, 2, 1)
+        verdict = machine.send(b.ipv4(ends[0], ends[1], 132, b.sctp(ends[2], ends[3], tag, [one])))
+    entry = verdict.entry
+    assert entry is not None and entry.status & 4
+    for n in range(19):
+        poke(syn(machine, n).entry, status=ASSURED, state=3)
+    assert syn(machine, 20).reason == "table_full"
+    machine.wait(2)
+    chunks = [b.chunk(7, 0, bytes(4)), *[b.chunk(6, 1)][:refused]]
+    shutdown = machine.send(b.ipv4(A, B, 132, b.sctp(1, 2, 9, chunks)))
+    assert shutdown.ctstate == ("INVALID" if refused else "ESTABLISHED")
+    syn(machine, 21)
+    assert [(event.conn_id, event.why) for event in machine.wait(2)] == [(entry.conn_id, "gc")]
 
 
 def test_the_whole_bucket_goes() -> None:

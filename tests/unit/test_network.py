@@ -73,8 +73,12 @@ class TestIpv4:
 
     def test_the_same_address_on_both_ends(self) -> None:
         machine = Machine()
+        """With equal ports too both tuples are the same one, which is found as the reply's."""
         first = machine.send(b.ipv4(A, A, 17, b.udp(5, 5)))
         second = machine.send(b.ipv4(A, A, 17, b.udp(5, 5)))
+        assert first.entry is second.entry and second.direction == 1 and second.ctstate == "ESTABLISHED"
+        first = machine.send(b.ipv4(A, A, 17, b.udp(5, 6)))
+        second = machine.send(b.ipv4(A, A, 17, b.udp(5, 6)))
         assert first.entry is second.entry and second.direction == 0 and second.ctstate == "NEW"
 
 
@@ -339,8 +343,9 @@ class TestReassembly:
     @BOTH
     @pytest.mark.parametrize(("size", "refused"), [(7, False), (8, True)])
     def test_beyond_65535_bytes(self, family: int, size: int, refused: bool) -> None:
+        """Of IPv4 it is queued all the same, and spoils its datagram."""
         make = frag4 if family == 4 else frag6
-        assert (Machine().send(make(65528, False, bytes(size))).short == REFUSED) == refused
+        assert (Machine().send(make(65528, False, bytes(size))).short == REFUSED) == (refused and family == 6)
 
     def test_a_whole_too_large_for_its_header(self) -> None:
         machine = Machine()
@@ -361,6 +366,21 @@ class TestReassembly:
         assert feed(machine, 4, (48, 100)) == [NEW if kept or not distance else ABSORBED]
         if not kept and distance:
             assert feed(machine, 4, (0, 48)) == [NEW], "restarted, not lost"
+
+    def test_a_restart_begins_anew_in_time_too(self) -> None:
+        machine = Machine()
+        feed(machine, 4, (0, 48))
+        machine.wait(20)
+        machine.send(frag4(0, True, bytes(8), ident=999))
+        for n in range(64):
+            machine.send(frag4(0, True, bytes(8), ident=1000 + n))
+        assert feed(machine, 4, (48, 100)) == [ABSORBED]
+        machine.wait(29)
+        assert feed(machine, 4, (0, 48)) == [NEW]
+        defrag = machine.engine.defrag
+        machine.wait(2)
+        machine.send(frag4(0, True, bytes(8), ident=1))
+        assert (defrag.queues.count, defrag.timeouts) == (1, 65), "and all others have gone in their order"
 
     def test_memory(self) -> None:
         machine = Machine(frag6_high_thresh=5000)

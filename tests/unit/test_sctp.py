@@ -395,6 +395,15 @@ def test_earlier_chunks_stay_when_a_later_one_is_refused() -> None:
     assert changed[18:22] == [0, 1, 0, -1] and not any(changed[:18]), "occupancy follows"
 
 
+def test_a_late_event_tells_of_the_state_that_was_told_before() -> None:
+    machine = Machine()
+    entry = association(machine, state=3, told=3)
+    assert send(machine, 1, 9, chunk("SHUTDOWN_ACK"), chunk("ERROR"), chunk("ABORT")).short == ("INVALID", "sctp_vtag")
+    assert entry.state != 3
+    later = send(machine, 1, TAG, chunk("ERROR"))
+    assert [(event.old_state, event.new_state) for event in later.events] == [(3, entry.state)]
+
+
 def test_unreplied_association_has_no_state_in_its_status() -> None:
     entry = send(Machine(), 0, 0, chunk("INIT")).entry
     assert entry is not None and entry.status == UNREPLIED

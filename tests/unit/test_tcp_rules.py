@@ -520,6 +520,14 @@ class TestInvalidFinOrRst:
         machine.tcp(1, FIN, self.FAR, 5000, after=0)
         assert (entry.deadline == machine.now + unacknowledged * SECOND) == shortened
 
+    def test_to_nothing_at_all(self) -> None:
+        machine = Machine(tcp_timeout_unacknowledged=0)
+        entry = wide(machine, last_index=C_FIN, last_dir=0)
+        entry.deadline = machine.now + 1000 * SECOND
+        assert machine.tcp(1, FIN, self.FAR, 5000).ctstate == "INVALID"
+        assert entry.deadline == machine.now
+        assert [(e.event, e.why) for e in machine.wait(0.1)] == [("DESTROY", "timeout")]
+
     def test_not_for_what_the_table_or_rule_2b_refuses(self) -> None:
         machine = Machine()
         entry = wide(machine, state=ES, last_index=C_FIN, last_dir=0, tflags0=MAXACK, maxack0=4990)

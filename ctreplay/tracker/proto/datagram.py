@@ -73,7 +73,7 @@ class Datagram:
         return self.refresh(p, self.s.udp)
 
     def udplite(self, e: Entry, p: Packet) -> int:
-        """nf_conntrack_udplite_packet; its checksum is verified with UDP's protocol number, as the kernel does."""
+        """nf_conntrack_udplite_packet; its checksum is another one than RFC 3828's."""
         if p.l4_len < 8:
             p.reason = _R_LITE_SHORT
             return _INVALID
@@ -87,7 +87,7 @@ class Datagram:
         if not (p.buf[o + 6] | p.buf[o + 7]):
             p.reason = _R_LITE_CHECKSUM
             return _INVALID
-        if self.s.checksum and p.cut == 0 and not self.checksum.transport(p, 17, coverage):
+        if self.s.checksum and p.cut == 0 and not self.checksum.udplite(p, coverage):
             p.reason = _R_LITE_CHECKSUM
             return _INVALID
         if e.status & _SEEN_REPLY:
