@@ -67,16 +67,17 @@ def diff(
             most = None if as_json or not limit else max(limit, show.MOST_IN_JUNIT if junit is not None else 0)
             found = compare(*pair, rules, most)
             seconds = time.perf_counter() - began
-            if as_json:
-                print(json.dumps(show.as_object(*pair, found), ensure_ascii=False))
-            else:
-                for line in show.lines(*pair, found, limit):
-                    print(line)
+            # before anything is printed: the reader of that may be gone
             if junit is not None:
                 try:
                     junit.write_bytes(show.junit(*pair, found, seconds))
                 except OSError as exc:
                     fail(f"--junit {junit}: {exc.strerror}")
+            if as_json:
+                print(json.dumps(show.as_object(*pair, found), ensure_ascii=False))
+            else:
+                for line in show.lines(*pair, found, limit):
+                    print(line)
     except SideError as exc:
         fail(str(exc))
     except duckdb.Error as exc:

@@ -74,8 +74,8 @@ def events(
         origin = open_origin(sources[:-1], sysctl, sysctl_file, capture, helper)
         show_events(origin, wanted, window, options, filters)
         return
-    # SCTP's verification tags are in no table
-    again = "save" in options
+    # SCTP's verification tags are in no table, nor is when a packet without a row was processed
+    again = "save" in options or bool(window.packets)
     source = (open_origin if again else open_dataset_or_origin)(sources, sysctl, sysctl_file, capture, helper)
     with printed(options) as show:
         shown = 0
@@ -95,11 +95,21 @@ def open_dataset_or_origin(
     capture: list[Path] | None,
     helper: list[str] | None,
 ) -> Origin | Path:
-    """A dataset's folder, whose rows suffice, or what is to be replayed."""
+    """A dataset's folder, when its rows suffice, or what is to be replayed."""
     from ctreplay.timetravel.origin import is_dataset
 
     if len(sources) == 1 and is_dataset(sources[0]) and not (sysctl or sysctl_file or capture or helper):
-        return Path(sources[0])
+        from ctreplay.sql import DatasetError, read_run
+        from ctreplay.text.history import lacks_keys
+
+        try:
+            if not lacks_keys(Path(sources[0])):
+                return Path(sources[0])
+            if not all(Path(one["absolute_path"]).exists() for one in read_run(sources[0])["inputs"]):
+                note("keys of GRE are in no table, and the captures are not where they were: shown as 0")
+                return Path(sources[0])
+        except DatasetError as exc:
+            fail(str(exc))
     return open_origin(sources, sysctl, sysctl_file, capture, helper)
 
 
@@ -127,10 +137,20 @@ def history(source: Origin | Path, window: Window) -> Iterator[Event]:
         except DatasetError as exc:
             fail(str(exc))
         shows = {name: bool(run["sysctls"].get(f"nf_conntrack_{name}", 1)) for name in ("acct", "timestamp")}
-        found = from_dataset(source, accounting=shows["acct"], timestamps=shows["timestamp"])
-        first_ts = run["first_ts_ns"] or 0
+        try:
+            yield from within(
+                from_dataset(source, accounting=shows["acct"], timestamps=shows["timestamp"]),
+                window,
+                run["first_ts_ns"] or 0,
+            )
+        except DatasetError as exc:
+            fail(str(exc))
     else:
-        found, first_ts = replayed(source)
+        yield from within(*replayed(source, window))
+
+
+def within(found: Iterator[Event], window: Window, first_ts: int) -> Iterator[Event]:
+    """Those within the window."""
     if window.since is None and window.up_to is None:
         yield from found
         return
@@ -143,8 +163,8 @@ def history(source: Origin | Path, window: Window) -> Iterator[Event]:
         yield event
 
 
-def replayed(origin: Origin) -> tuple[Iterator[Event], int]:
-    """Events of a replay, and the time of its first packet."""
+def replayed(origin: Origin, window: Window) -> tuple[Iterator[Event], Window, int]:
+    """Events of a replay, the window with all that it has to know, and the time of the first packet."""
     from ctreplay.text.history import EventSink
     from ctreplay.timetravel.instant import END
 
@@ -155,12 +175,24 @@ def replayed(origin: Origin) -> tuple[Iterator[Event], int]:
         taken.clear()
         return EventSink(taken.append, shows["acct"], shows["timestamp"])
 
-    def work(travel: Any) -> int:
+    def work(travel: Any) -> tuple[Window, int]:
+        settled = settle(travel, window)
         travel.to(END)
-        return travel.first_ts or 0
+        return settled, travel.first_ts or 0
 
-    first_ts = journey(origin, work, sink=sink)
-    return iter(taken), first_ts
+    settled, first_ts = journey(origin, work, sink=sink)
+    return iter(taken), settled, first_ts
+
+
+def settle(travel: Any, window: Window) -> Window:
+    """The window, when a replay that has just begun has gone by the packets that bound it."""
+    from ctreplay.timetravel.instant import BEFORE_ALL
+
+    clocks = {}
+    for number in window.packets:
+        travel.to_packet(number)
+        clocks[number] = travel.now if number else BEFORE_ALL
+    return window.with_clocks(clocks)
 
 
 @contextmanager

@@ -91,18 +91,20 @@ class Told:
 def show_events(origin: Origin, kinds: set[str], window: Window, options: set[str], filters: Filters) -> None:
     """Lines of `conntrack -E expect`, in order."""
     from ctreplay import __version__
+    from ctreplay.cli.events import settle
     from ctreplay.timetravel.instant import END
 
     if options & {"xml", "save"}:
         fail("events … expect: as lines, with -o timestamp, or as json")
 
-    def work(travel: Any) -> tuple[list[tuple[int, int | None, str]], int]:
+    def work(travel: Any) -> tuple[list[tuple[int, int | None, str]], Window, int]:
         journal = travel.helpers.table.journal = Told(kinds, options, filters)
+        settled = settle(travel, window)
         travel.to(END)
-        return journal.events, travel.first_ts or 0
+        return journal.events, settled, travel.first_ts or 0
 
-    events, first_ts = journey(origin, work)
-    shown = [text for ts, packet, text in events if window.holds(ts, packet, first_ts)]
+    events, settled, first_ts = journey(origin, work)
+    shown = [text for ts, packet, text in events if settled.holds(ts, packet, first_ts)]
     sys.stdout.writelines(text + "\n" for text in shown)
     _note_watched(origin)
     note(f"ctreplay {__version__}: {len(shown)} expectation events have been shown.")

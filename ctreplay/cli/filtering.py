@@ -71,7 +71,7 @@ def with_filters(function: Callable[..., None]) -> Callable[..., None]:
                 value = arguments.pop(name)
                 if value is True:
                     filters.add(option, "")
-                elif value:
+                elif value is not None and value is not False:
                     filters.add(option, value)
         except FilterError as exc:
             fail(str(exc))

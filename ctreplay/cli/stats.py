@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -63,7 +64,13 @@ def counters(sources: list[str], origin: Origin | None, capture: Any) -> list[di
             fail(str(exc))
         import pyarrow.parquet as pq
 
-        found: list[dict[str, Any]] = pq.read_table(f"{sources[0]}/stats.parquet").to_pylist()
+        from ctreplay.text.history import readable
+
+        try:
+            with readable(Path(sources[0])):
+                found: list[dict[str, Any]] = pq.read_table(f"{sources[0]}/stats.parquet").to_pylist()
+        except DatasetError as exc:
+            fail(str(exc))
         return found
     from ctreplay.replaying import stats_rows
     from ctreplay.timetravel.instant import END

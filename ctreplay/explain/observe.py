@@ -88,7 +88,10 @@ class Happened:
 
 @dataclass(slots=True)
 class Step:
-    """One packet of the tuple and its verdict; `before` and `after` are the entry's numbers around it."""
+    """One packet of the tuple and its verdict; `before` and `after` are the entry's numbers around it.
+
+    `length` is that of the IP packet, `segment` what is left of it behind the IP headers.
+    """
 
     packet: int
     ts: int
@@ -103,6 +106,7 @@ class Step:
     dport: int
     length: int
     payload: int
+    segment: int
     caplen: int
     wirelen: int
     direction: int
@@ -151,6 +155,7 @@ def describe(p: Packet, w: Packet | None, reason: int, tuple_entry: Entry | None
         dport=q.dport,
         length=q.l3_len if known else 0,
         payload=max(q.l4_len - q.doff, 0) if is_tcp else max(q.l4_len - 8, 0) if known else 0,
+        segment=max(q.l4_len, 0) if known else 0,
         caplen=p.caplen,
         wirelen=p.wirelen,
         direction=forward,
@@ -161,7 +166,7 @@ def describe(p: Packet, w: Packet | None, reason: int, tuple_entry: Entry | None
         tuple_conn_id=tuple_entry.conn_id if tuple_entry is not None else None,
         state=state_name(held.proto, held.state) if held is not None else None,
         status=held.status if held is not None else 0,
-        deadline=held.deadline if held is not None else None,
+        deadline=held.deadline if held is not None and held.in_table else None,
         refreshed=bool(w.refreshed) if w is not None else False,
         icmp_error=w is not None and q.proto in ICMP and e is not None and e.proto not in ICMP,
     )
@@ -265,7 +270,8 @@ class Watch(RowSink):
             why=codes.WHY[change.why],
             conn_id=e.conn_id,
         )
-        if change.event == 2:
+        # a reset is told with its packet
+        if change.event == 2 and happened.why != "reset":
             self.current = {}
             self.changed = {}
             self.state = None

@@ -19,6 +19,8 @@ from ctreplay.tracker import codes
 _U32 = 0xFFFFFFFF
 _HALF = 0x80000000
 _MIN_ACK_WINDOW = 66000
+# of the packets without bounds in their verdict those that came as far as the window check
+_CHECKED = frozenset(("", "expected", "helper_dropped", "tcp_liberal", "tcp_rst_not_exact"))
 WHAT_IF = ("nf_conntrack_tcp_be_liberal", "nf_conntrack_tcp_loose", "nf_conntrack_tcp_ignore_invalid_rst")
 Journey = Callable[..., Any]
 
@@ -144,7 +146,7 @@ def window_check(step: Step, watch: Watch | None) -> dict[str, Any] | None:
     before = step.before
     if step.bounds is not None and step.reason != "tcp_rst_below_max_ack":
         seq_low, seq_high, ack_low, ack_high = step.bounds
-    elif before and before[f"maxwin{d}"] and before[f"maxwin{o}"]:
+    elif step.reason in _CHECKED and before and before[f"maxwin{d}"] and before[f"maxwin{o}"]:
         seq_low = (before[f"end{d}"] - before[f"maxwin{o}"]) & _U32
         seq_high = before[f"maxend{d}"]
         ack_high = before[f"end{o}"]

@@ -53,7 +53,10 @@ def accepted(step: Step) -> list[str]:
     if not step.ctstate:
         return ["Nothing was decided about this packet."]
     text = f"Accepted as {step.ctstate}"
-    if step.old_state is None and step.happened:
+    if any(one.why == "reset" for one in step.happened):
+        text += f": the reset of an unanswered connection, which destroyed entry {step.conn_id} in {step.old_state}"
+        return [text + "."]
+    if any(one.event == "NEW" for one in step.happened):
         text += f": it opened entry {step.conn_id}"
     elif step.state and step.old_state and step.state != step.old_state:
         text += f": it moved the entry from {step.old_state} to {step.state}"
@@ -66,8 +69,7 @@ def accepted(step: Step) -> list[str]:
 
 
 def _tcp_short(step: Step, _: dict[str, int]) -> list[str]:
-    have = max(step.length - (20 if step.family == 4 else 40), 0)
-    return [f"The segment has {_bytes(have)} behind the IP header where TCP needs 20, so it is INVALID."]
+    return [f"The segment has {_bytes(step.segment)} behind the IP header where TCP needs 20, so it is INVALID."]
 
 
 def _tcp_bad_offset(step: Step, _: dict[str, int]) -> list[str]:
@@ -211,9 +213,8 @@ def _reopened(step: Step, _: dict[str, int]) -> list[str]:
 
 
 def _udp_length(step: Step, _: dict[str, int]) -> list[str]:
-    have = max(step.length - (20 if step.family == 4 else 40), 0)
     return [
-        f"The length field of the UDP header is below 8 or beyond the {_bytes(have)} that are there. "
+        f"The length field of the UDP header is below 8 or beyond the {_bytes(step.segment)} that are there. "
         "INVALID: it has no entry.",
     ]
 

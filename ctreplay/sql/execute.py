@@ -118,7 +118,10 @@ def run_sql(
         raise SqlError("no SQL given")
     try:
         for text in statements[:-1]:
-            db.execute(text)
+            done = db.execute(text)
+            while done.fetchmany(_BATCH):
+                # a result that is not taken keeps the connection busy
+                pass
         answer = db.sql(statements[-1], params=values or None)
         if answer is None:
             schema = pa.schema([])

@@ -51,7 +51,7 @@ def protocol(option: str, value: str) -> Test:
     wanted = set()
     for name in value.lower().split(","):
         name = {"icmp6": "icmpv6", "ipv6-icmp": "icmpv6", "udp-lite": "udplite"}.get(name.strip(), name.strip())
-        if name.isdigit() and int(name) < 256:
+        if name.isascii() and name.isdigit() and int(name[:4]) < 256:
             wanted.add(int(name))
         elif name in _PROTOCOLS:
             wanted.add(_PROTOCOLS[name])

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 from ctreplay.dataset.rows import RowSink
-from ctreplay.text.flow import ICMP, Flow, from_entry, state_name
+from ctreplay.text.flow import GRE, ICMP, Flow, from_entry, state_name
 from ctreplay.tracker import codes
 from ctreplay.tracker.sink import Change
 
@@ -58,8 +59,39 @@ class EventSink(RowSink):
         return 0
 
 
+def lacks_keys(folder: Path) -> bool:
+    """Whether a dataset has GRE connections, whose keys are in no table. Raises DatasetError."""
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    with readable(folder):
+        protocols = pq.read_table(folder / "connections.parquet", columns=["protonum"]).column("protonum")
+    return bool(pc.any(pc.equal(protocols, GRE)).as_py())
+
+
+@contextmanager
+def readable(folder: Path) -> Iterator[None]:
+    """Turns what Arrow says of a file that is missing or damaged into a DatasetError."""
+    import pyarrow as pa
+
+    from ctreplay.sql import DatasetError
+
+    try:
+        yield
+    except (pa.ArrowException, OSError) as exc:
+        raise DatasetError(f"{folder}: a table cannot be read: {str(exc).splitlines()[0]}") from None
+
+
 def from_dataset(folder: Path, *, accounting: bool, timestamps: bool) -> Iterator[Event]:
-    """Events of a dataset, in order. All events of a connection have one flow, which its next event changes."""
+    """Events of a dataset, in order. All events of a connection have one flow, which its next event changes.
+
+    Raises DatasetError when a table cannot be read.
+    """
+    with readable(folder):
+        yield from _events(folder, accounting, timestamps)
+
+
+def _events(folder: Path, accounting: bool, timestamps: bool) -> Iterator[Event]:
     import pyarrow.parquet as pq
 
     connections = _Connections(folder)

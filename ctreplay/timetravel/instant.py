@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 _SECOND = 1_000_000_000
@@ -22,6 +22,8 @@ _EPOCH = re.compile(rf"({_NUMBER})(s|ms|us|µs|ns)?")
 # an integer this large without a unit cannot be seconds any more (year 5138)
 _TOO_LARGE_FOR_SECONDS = 10**11
 _MAX = 0x7FFFFFFFFFFFFFFF
+BEFORE_ALL = -_MAX
+_LONGEST = 80
 FORMS = "ISO 8601 (UTC unless it has an offset), epoch seconds or ns, +12.5s from the first packet, packet:4711 or end"
 
 
@@ -31,15 +33,19 @@ class InstantError(ValueError):
 
 @dataclass(frozen=True)
 class Instant:
-    """`kind`: ts (ns since the epoch), offset (ns from the first packet), clock (ns into its UTC day), packet, end."""
+    """`kind`: ts (ns since the epoch), offset (ns from the first packet), clock (ns into its UTC day), packet, end.
+
+    `clock` is what the clock shows there (ns since the epoch), as far as somebody has found out.
+    """
 
     kind: str
     value: int = 0
+    clock: int = 0
 
     def at(self, first_ts: int) -> int:
         """Nanoseconds since the epoch, for a capture whose first packet came at `first_ts`; not for packet and end."""
         if self.kind == "offset":
-            return first_ts + self.value
+            return min(first_ts + self.value, _MAX)
         if self.kind == "clock":
             day = first_ts - first_ts % (86400 * _SECOND)
             return day + self.value
@@ -51,10 +57,30 @@ END = Instant("end")
 
 @dataclass(frozen=True)
 class Window:
-    """What happens from one instant up to another, both included; None and the end are no bound."""
+    """What happens from one instant up to another, both included; None and the end are no bound.
+
+    A packet that bounds it lies within, and so does what timers do because of its time; for that it has to be known
+    where the clock stood (see `with_clocks`).
+    """
 
     since: Instant | None = None
     up_to: Instant | None = None
+
+    @property
+    def packets(self) -> list[int]:
+        """Numbers of the packets behind which its bounds lie, in order."""
+        since = [self.since.value - 1] if self.since is not None and self.since.kind == "packet" else []
+        up_to = [self.up_to.value] if self.up_to is not None and self.up_to.kind == "packet" else []
+        return sorted(since + up_to)
+
+    def with_clocks(self, clocks: dict[int, int]) -> Window:
+        """The same, with what the clock showed after each of `packets` (ns since the epoch)."""
+        since, up_to = self.since, self.up_to
+        if since is not None and since.kind == "packet":
+            since = replace(since, clock=clocks[since.value - 1])
+        if up_to is not None and up_to.kind == "packet":
+            up_to = replace(up_to, clock=clocks[up_to.value])
+        return Window(since, up_to)
 
     def begun(self, ts: int, packet: int | None, first_ts: int) -> bool:
         """Whether what happens at `ts`, by `packet` (None: a timer), lies at the first instant or after it."""
@@ -62,7 +88,7 @@ class Window:
         if since is None or since.kind == "end":
             return True
         if since.kind == "packet":
-            return packet is not None and packet >= since.value
+            return ts > since.clock if packet is None else packet >= since.value
         return ts >= since.at(first_ts)
 
     def over(self, ts: int, packet: int | None, first_ts: int) -> bool:
@@ -71,7 +97,7 @@ class Window:
         if up_to is None or up_to.kind == "end":
             return False
         if up_to.kind == "packet":
-            return packet is not None and packet > up_to.value
+            return ts > up_to.clock if packet is None else packet > up_to.value
         return ts > up_to.at(first_ts)
 
     def holds(self, ts: int, packet: int | None, first_ts: int) -> bool:
@@ -91,6 +117,8 @@ def parse(text: str) -> Instant:
     text = text.strip()
     if text.lower() == "end":
         return END
+    if len(text) > _LONGEST:
+        raise InstantError(f"{text[:_LONGEST]}...: too long for an instant; write {FORMS}")
     if match := re.fullmatch(r"packet:(\d+)", text, re.I):
         number = int(match[1])
         if number < 1:

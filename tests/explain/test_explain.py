@@ -17,6 +17,7 @@ from ctreplay.capture.inputs import InputFile
 from ctreplay.explain.find import ConnError, Wanted, parse
 from tests.kernel.packets import load
 from tests.kernel.record import scenarios
+from tests.traffic import build as b
 from tests.traffic import pcap
 
 SAMPLES = Path(__file__).resolve().parents[2] / "sample_pcaps"
@@ -146,6 +147,35 @@ def test_a_life_with_a_second_one(run: Run, tmp_path: Path) -> None:
     assert [one["conn_id"] for one in by_number["entries"]] == [conn_id] and by_number["other_entries"]
     by_ends = answer(run, target, "tcp", f"{src}:{sport}", f"{dst}:{dport}")
     assert len(by_ends["entries"]) == 1 + len(by_number["other_entries"])
+
+
+def test_a_reset_that_ends_an_entry_at_once(run: Run, tmp_path: Path) -> None:
+    target = tmp_path / "scan.ctreplay"
+    assert run(SAMPLES / "port_scan.pcap", "-o", target, "-q", "--packets", "all")[0] == 0
+    query = "WHERE event = 'DESTROY' AND reason = 'reset' LIMIT 5"
+    rows = duckdb.sql(f"SELECT packet, conn_id, old_state FROM '{target}/transitions.parquet' {query}").fetchall()
+    assert len(rows) == 5
+    for packet, conn_id, old_state in rows:
+        assert old_state == "SYN_SENT"
+        found = answer(run, target, "--packet", packet)
+        assert (found["state_before"], found["state_after"], found["timeout_left_s"]) == ("SYN_SENT", "CLOSE", None)
+        assert f"destroyed entry {conn_id} in SYN_SENT" in " ".join(found["explanation"])
+
+
+def test_lengths_behind_options(run: Run, tmp_path: Path) -> None:
+    """What the words say is there lies behind all IP headers."""
+    a, c = bytes((10, 0, 0, 1)), bytes((10, 0, 0, 2))
+    short = b.ipv4(a, c, 6, bytes(12), options=b"\x01" * 24)
+    capture = pcap.write(tmp_path / "short.pcap", [(10**18, short)])
+    assert "has 12 bytes behind the IP header" in " ".join(answer(run, capture, "--packet", 1)["explanation"])
+
+
+def test_no_window_check_where_there_was_none(run: Run) -> None:
+    capture = SAMPLES / "tuple_reuse.pcap"
+    ignored = 22
+    found = answer(run, capture, "--packet", ignored)
+    assert found["reason"] == "tcp_ignored_in_state" and not found["tcp"].get("window_check")
+    assert "seq at most" not in run("explain", capture, "--packet", ignored)[1]
 
 
 def test_connection_that_never_was(run: Run) -> None:

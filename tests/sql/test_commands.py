@@ -49,6 +49,13 @@ def test_formats(replayed, run_ctreplay, tmp_path):
     assert "no rows" in run_ctreplay("query", dataset, "-c", empty).stderr
 
 
+def test_the_last_of_several_statements_answers(replayed, run_ctreplay):
+    dataset = replayed("tftp.pcap")
+    text = "SELECT * FROM range(200000); SELECT 1 AS a; SET VARIABLE x = 3; SELECT getvariable('x') AS b"
+    done = run_ctreplay("query", dataset, "--json", "-c", text)
+    assert done.returncode == 0 and json.loads(done.stdout) == [{"b": 3}], done.stderr
+
+
 def test_row_limit_says_how_to_get_all(replayed, run_ctreplay):
     dataset = replayed("tftp.pcap")
     done = run_ctreplay("query", dataset, "-c", "FROM range(60)")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import shutil
+import struct
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 
 from ctreplay.timetravel.instant import Instant, InstantError, parse, show
 from tests.text.traffic import packets
+from tests.traffic import build as b
 from tests.traffic import pcap
 
 SAMPLES = Path(__file__).resolve().parents[2] / "sample_pcaps"
@@ -135,6 +137,13 @@ def test_filters(mix: Path, run: Run) -> None:
     ("arguments", "words"),
     (
         (["-p", "tpc"], "did you mean tcp?"),
+        (["-p", ""], "no such protocol"),
+        (["-p", "²"], "no such protocol"),
+        (["-s", ""], "neither an address nor a network"),
+        (["--state", ""], "no such state"),
+        (["-u", ""], "no such status"),
+        (["--at", "packet:" + "1" * 5000], "too long"),
+        (["--at", "1" * 5000], "too long"),
         (["-s", "10.0.0.300"], "neither an address nor a network"),
         (["--sport", "70000"], "ports run from 0 to 65535"),
         (["--sport", "9-1"], "ports run from 0 to 65535"),
@@ -219,15 +228,58 @@ def test_diff(mix: Path, run: Run) -> None:
     assert code == 0 and "timeout at" in out and out.count("\n- ") >= 5 and "went" in err
 
 
-def test_events_window_and_mask(mix: Path, run: Run) -> None:
+def test_events_window_and_mask(mix: Path, run: Run, tmp_path: Path) -> None:
     lines = run("events", mix)[1].splitlines()
     assert sum(line.startswith("    [NEW]") for line in lines) == len(run("events", mix, "-e", "NEW")[1].splitlines())
     early = run("events", mix, "--to", "packet:30")[1].splitlines()
     late = run("events", mix, "--from", "packet:31")[1].splitlines()
     assert early + late == lines and early and late
+    target = tmp_path / "idle.ctreplay"
+    assert run(SAMPLES / "idle_timeout.pcap", "-o", target, "-q")[0] == 0
+    # timers too, before, between and behind packets
+    lines = run("events", target)[1].splitlines()
+    for number in range(1, json.loads((target / "run.json").read_text())["packets"]):
+        early = run("events", target, "--to", f"packet:{number}")[1].splitlines()
+        late = run("events", target, "--from", f"packet:{number + 1}")[1].splitlines()
+        assert early + late == lines, number
+    assert run("events", target, "--from", "packet:1")[1].splitlines() == lines
     for line in run("events", mix, "--json")[1].splitlines():
         assert json.loads(line)["event"] in ("NEW", "UPDATE", "DESTROY")
     assert run("events", mix, "-e", "OLD")[0] == 2
+
+
+def test_a_moment_beyond_all_time_is_the_end(mix: Path, run: Run) -> None:
+    code, out, err = run("list", mix, "--at", "+9000000000s")
+    assert code == 0 and not out, err
+
+
+def test_events_with_gre_keys(run: Run, tmp_path: Path) -> None:
+    """They are in no table."""
+    a, c = bytes((10, 0, 0, 1)), bytes((10, 0, 0, 2))
+    call = b.ip(a, c, b.GRE, b.gre(1, 0x880B, struct.pack("!HH", 0, 6), 0x20))
+    capture, target = pcap.write(tmp_path / "gre.pcap", [(START, call)]), tmp_path / "gre.ctreplay"
+    assert run(capture, "-o", target, "-q")[0] == 0
+    found = run("events", target)[1]
+    assert "dstkey=0x6" in found and found == run("events", capture)[1]
+    assert run("events", target, "--dstkey", "6")[1] == found
+    capture.unlink()
+    code, out, err = run("events", target)
+    assert code == 0 and "dstkey=0x0" in out and "keys of GRE are in no table" in err
+
+
+@pytest.mark.parametrize(
+    ("command", "table"), [("events", "connections"), ("events", "transitions"), ("stats", "stats")]
+)
+def test_a_table_that_cannot_be_read(command: str, table: str, run: Run, tmp_path: Path) -> None:
+    target = tmp_path / "tftp.ctreplay"
+    assert run(SAMPLES / "tftp.pcap", "-o", target, "-q")[0] == 0
+    path = target / f"{table}.parquet"
+    path.write_bytes(path.read_bytes()[:-9])
+    code, out, err = run(command, target)
+    assert code == 2 and not out and "cannot be read" in err and "internal" not in err
+    path.unlink()
+    code, out, err = run(command, target)
+    assert code == 2 and not out and "internal" not in err
 
 
 def test_stats(mix: Path, run: Run, tmp_path: Path) -> None:
