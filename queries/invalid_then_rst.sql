@@ -14,16 +14,24 @@
 --   connection it does not know, answers with a RST, and a healthy connection dies. margin says how far outside the window.
 -- next: ctreplay explain DATASET --packet PACKET; drop INVALID before NAT, or replay with
 --   --sysctl nf_conntrack_tcp_be_liberal=1 to see these connections survive
-WITH rst AS (
-    SELECT packet, ts, conn_id, direction, old_state FROM transitions
-    WHERE new_state = 'CLOSE' AND packet IS NOT NULL AND event = 'UPDATE'
+WITH t AS (
+    -- where the DESTROY says CLOSE for the state before, the event before it knows
+    SELECT *, coalesce(nullif(old_state, 'CLOSE'), lag(new_state IGNORE NULLS) OVER w) AS state
+    FROM transitions WHERE new_state IS NOT NULL WINDOW w AS (PARTITION BY conn_id ORDER BY transition_id)
+), ended AS (
+    -- without a reply seen the RST destroys the entry at once
+    SELECT packet, ts, conn_id, direction, state FROM t
+    WHERE new_state = 'CLOSE' AND packet IS NOT NULL AND (event = 'UPDATE' OR reason = 'reset')
+), rst AS (
+    FROM ended
     UNION ALL
-    SELECT packet, ts, about_conn_id, NULL, NULL FROM pkts
-    WHERE tcp_flags & 4 > 0 AND about_conn_id IS NOT NULL
-        AND packet NOT IN (SELECT packet FROM transitions WHERE packet IS NOT NULL)
+    -- refused, or accepted without another state
+    SELECT packet, ts, about_conn_id, CASE WHEN conn_id IS NOT NULL THEN direction END,
+        CASE WHEN conn_id IS NOT NULL THEN state END FROM pkts
+    WHERE tcp_flags & 4 > 0 AND about_conn_id IS NOT NULL AND packet NOT IN (SELECT packet FROM ended)
 )
 SELECT i.packet, i.reason, i.margin, i.about_conn_id AS conn_id, i.flow, r.packet AS rst_packet, r.direction AS rst_by,
-    (epoch_ns(r.ts) - epoch_ns(i.ts)) / 1e6 AS after_ms, r.old_state AS state_before
+    (epoch_ns(r.ts) - epoch_ns(i.ts)) / 1e6 AS after_ms, r.state AS state_before
 FROM invalid i JOIN rst r ON r.conn_id = i.about_conn_id AND r.packet > i.packet
     AND epoch_ns(r.ts) - epoch_ns(i.ts) BETWEEN 0 AND $within_s::DOUBLE * 1e9
 WHERE i.proto = 'tcp' AND i.tcp_flags & 4 = 0
