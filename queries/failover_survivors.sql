@@ -10,6 +10,8 @@
 -- column: example | conn_id of one
 -- read: 'picked up' needs nf_conntrack_tcp_loose=1; with 'wrong way round' rules for new connections see the server as the
 --   opener. 'INVALID' connections hang or are reset. 'silent' ones sent nothing more in the capture.
+--   SCTP is 'INVALID or new entry': new when the packet is an INIT, HEARTBEAT, HEARTBEAT ACK or SHUTDOWN ACK, INVALID
+--   with any other chunk; the dataset does not tell which it is.
 -- next: conntrackd, or replay with --sysctl nf_conntrack_tcp_loose=0 to see what strict tracking would do
 WITH moment AS (
     SELECT coalesce($at::TIMESTAMP_NS, (SELECT arg_min(ts, (-entries, transition_id)) FROM entries_over_time)) AS at_ts
@@ -24,6 +26,8 @@ WITH moment AS (
 )
 SELECT CASE WHEN n = 0 THEN 'silent' WHEN proto IN ('icmp', 'icmpv6') THEN
             CASE direction WHEN 'original' THEN 'new entry' ELSE 'INVALID' END
+        -- packets keep no chunk types
+        WHEN proto = 'sctp' THEN 'INVALID or new entry'
         WHEN proto <> 'tcp' THEN CASE direction WHEN 'original' THEN 'new entry' ELSE 'new entry, wrong way round' END
         WHEN tcp_flags & 18 = 2 THEN 'new entry by SYN'
         WHEN tcp_flags & 4 > 0 OR tcp_flags & 1 > 0 OR tcp_flags & 18 = 18 THEN 'INVALID'
