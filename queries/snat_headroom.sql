@@ -29,7 +29,7 @@ SELECT p.proto, p.orig_dst, p.orig_dport, p.peak, p.peak_ts, $ports::BIGINT * $a
     round(100.0 * p.peak / nullif($ports::BIGINT * $addresses::BIGINT, 0), 2) AS used_pct,
     (SELECT count(*) FROM state_spans s JOIN connections c USING (conn_id) WHERE c.proto = p.proto AND c.orig_dst = p.orig_dst
         AND c.orig_dport = p.orig_dport AND s.state IN ('TIME_WAIT', 'CLOSE') AND s.from_ts <= p.peak_ts
-        AND s.to_ts > p.peak_ts) AS in_time_wait,
+        AND (s.to_ts > p.peak_ts OR s.last_span AND c.end_reason = 'capture_end')) AS in_time_wait,
     (SELECT count(DISTINCT c.orig_src) FROM connections c WHERE c.proto = p.proto AND c.orig_dst = p.orig_dst
         AND c.orig_dport = p.orig_dport) AS sources
 FROM peak p

@@ -17,6 +17,8 @@ from ctreplay.sql.connection import connect
 from ctreplay.sql.execute import check_needs, query_named, run_sql
 from ctreplay.sql.library import QueryError
 from tests import bless
+from tests.check import captures as c
+from tests.traffic.build import ACK, FIN, SYN
 
 from .conftest import ROOT, SAMPLES
 
@@ -116,6 +118,19 @@ def test_golden(replayed, tmp_path, name):
 
 def test_every_query_has_a_golden():
     assert {case["query"] for case in CASES.values()} == set(library.names())
+
+
+def test_snat_headroom_at_the_last_instant(tmp_path):
+    packets = []
+    for number in range(3):
+        one = c.Tcp(40000 + number, 443)
+        steps = [(True, SYN), (False, SYN | ACK), (True, ACK), (True, FIN | ACK), (False, FIN | ACK), (True, ACK)]
+        packets += [(c.T0 + len(packets) * 1000 + n, one.send(*step)) for n, step in enumerate(steps)]
+    packets.append((c.T0 + c.SECOND, c.Tcp(40003, 443).send(True, SYN)))
+    ctreplay.replay(c.pcap(tmp_path / "one.pcap", packets), tmp_path / "one.ctreplay")
+    result = query_named([tmp_path / "one.ctreplay"], library.load("snat_headroom"), {})
+    rows = [row for batch in result.batches for row in batch.to_pylist()]
+    assert [(row["peak"], row["in_time_wait"]) for row in rows] == [(4, 3)]
 
 
 def test_needs_packets(replayed):
