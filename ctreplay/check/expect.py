@@ -30,22 +30,24 @@ _COLUMNS = {
     ),
 }
 
-# An entry was cut when it timed out although its conversation went on: the same tuple later makes an entry without
-# a SYN (TCP: picked up mid-stream; UDP after a reply: any new entry), or a packet without one that is no SYN.
+# An entry was cut when it timed out although its conversation went on: what comes next on the same tuple is an entry
+# without a SYN (TCP: picked up mid-stream; UDP after a reply: any new entry), or a packet without one that is no SYN.
+# Only what comes next: an entry that a SYN opened, and what is INVALID on it or after it, is another conversation.
 _CUT = """
     end_reason = 'timeout'
     AND (state IS NULL AND seen_reply OR state IN ('ESTABLISHED', 'FIN_WAIT', 'CLOSE_WAIT'))
-    AND (
-      EXISTS (SELECT 1 FROM connections later
+    AND (SELECT arg_min(goes_on, packet) FROM (
+        SELECT later.first_packet AS packet, later.midstream OR later.protonum <> 6 AS goes_on FROM connections later
         WHERE later.protonum = c.protonum AND later.zone = c.zone AND later.first_ts >= c.end_ts
-          AND (later.midstream OR later.protonum <> 6)
           AND ((later.orig_src, later.orig_dst, coalesce(later.orig_sport, 0), coalesce(later.orig_dport, 0))
                 = (c.orig_src, c.orig_dst, coalesce(c.orig_sport, 0), coalesce(c.orig_dport, 0))
             OR (later.orig_src, later.orig_dst, coalesce(later.orig_sport, 0), coalesce(later.orig_dport, 0))
                 = (c.reply_src, c.reply_dst, coalesce(c.reply_sport, 0), coalesce(c.reply_dport, 0)))
-          AND later.icmp_id IS NOT DISTINCT FROM c.icmp_id)
-      OR EXISTS (SELECT 1 FROM packets p
-        WHERE p.proto = c.proto AND p.ctstate = 'INVALID' AND p.ts >= c.end_ts AND p.conn_id IS NULL
+          AND later.icmp_id IS NOT DISTINCT FROM c.icmp_id
+        UNION ALL
+        SELECT p.packet, true FROM packets p
+        WHERE p.proto = c.proto AND p.ctstate = 'INVALID' AND p.ts >= c.end_ts
+          AND p.conn_id IS NULL AND p.tuple_conn_id IS NULL
           AND (p.tcp_flags IS NULL OR (p.tcp_flags & 2) = 0)
           AND ((p.src, p.dst, coalesce(p.sport, 0), coalesce(p.dport, 0))
                 = (c.orig_src, c.orig_dst, coalesce(c.orig_sport, 0), coalesce(c.orig_dport, 0))

@@ -6,11 +6,13 @@ import json
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 
 from tests.check import captures as c
+from tests.traffic.build import ACK, FIN, PSH, RST, SYN
 
 # a file name with everything that a terminal, XML, Markdown and a workflow command could take for its own
 HOSTILE = "a\x1b[31m,b:%|`<&>\"'[x](y) 💥\nc.pcap"
@@ -72,6 +74,31 @@ def test_number_comparisons_every_and_empty(run, folder):
     assert [one["status"] for one in results] == ["passed", "failed", "failed", "passed", "passed", "passed", "passed"]
     assert "empty_ok" in results[2]["message"]
     assert results[1]["rows"][0]["orig_src"] == "10.0.0.1"
+
+
+def test_idle_cut_blames_what_comes_next(run, folder):
+    """An entry that times out after 60 s; a second conversation of the tuple 200 s later is none of its business."""
+    handshake = [(True, SYN), (False, SYN | ACK), (True, ACK)]
+    beyond = {"data": b"x", "shift": 5_000_000}
+
+    def cut(name: str, *later: tuple[float, bool, int, dict[str, Any]]) -> str:
+        one = c.Tcp(40001, 443)
+        packets = [(c.T0 + n * 1000, one.send(*step)) for n, step in enumerate(handshake)]
+        packets += [(c.T0 + round(at * c.SECOND), one.send(*step, **more)) for at, *step, more in later]
+        c.pcap(folder / f"{name}.pcap", packets)
+        path = checks(folder, "expect: {idle_cut: 0}", captures=f"{name}.pcap")
+        timeouts = "{nf_conntrack_tcp_timeout_established: 60, nf_conntrack_tcp_timeout_close: 10}"
+        path.write_text(path.read_text().replace("    assert", f"    sysctls: {timeouts}\n    assert"))
+        return str(json.loads(run("check", "--json", cwd=folder).stdout)["results"][0]["status"])
+
+    again = [(200 + n, *step, {}) for n, step in enumerate(handshake)]
+    assert cut("opened-anew", *again) == "passed"
+    assert cut("invalid-on-the-later", *again, (203, False, PSH | ACK, beyond)) == "passed"
+    assert cut("invalid-after-the-later", *again, (203, False, RST | ACK, {}), (220, True, FIN | ACK, {})) == "passed"
+    assert cut("picked-up-after-the-later", *again, (203, False, RST | ACK, {}), (220, True, ACK, {})) == "passed"
+    assert cut("picked-up", (200, True, PSH | ACK, {"data": b"x"})) == "failed"
+    assert cut("invalid", (200, True, FIN | ACK, {})) == "failed"
+    assert cut("invalid-before-the-later", (199, True, FIN | ACK, {}), *again) == "failed"
 
 
 def test_sql_errors_are_errors(run, folder):
