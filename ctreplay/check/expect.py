@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from ctreplay import reasons
 from ctreplay.check.model import Count, Expect
 
 MODIFIERS = ("where", "is", "empty_ok")
@@ -29,6 +31,22 @@ _COLUMNS = {
         "expectation_id",
     ),
 }
+
+# counters that the table stats always holds; a reason has a row only where it was met
+COUNTERS = (
+    "found", "invalid", "insert", "insert_failed", "drop", "early_drop", "error", "search_restart", "clash_resolve",
+    "chaintoolong", "expect_new", "expect_create", "expect_delete", "helper_drops", "helper_failures", "packets",
+    "tracked", "fragments", "reassembled", "fragment_timeouts", "late", "undecodable",
+)  # fmt: skip
+REASON_COUNTERS = tuple(f"reason.{name}" for name, _, _ in reasons.TABLE if name)
+# named by their protocol when they are met
+_ETHERTYPE = re.compile(r"reason\.ethertype 0x[0-9a-f]{4}")
+
+
+def is_counter(name: str) -> bool:
+    """Whether the table stats can hold a counter of this name."""
+    return name in COUNTERS or name in REASON_COUNTERS or _ETHERTYPE.fullmatch(name) is not None
+
 
 # An entry was cut when it timed out although its conversation went on: what comes next on the same tuple is an entry
 # without a SYN (TCP: picked up mid-stream; UDP after a reply: any new entry), or a packet without one that is no SYN.

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ctreplay.check.expect import FORMS, MODIFIERS
+from ctreplay.check.expect import COUNTERS, FORMS, MODIFIERS, REASON_COUNTERS, is_counter
 from ctreplay.check.model import Assertion, CheckFile, Count, Expect, Expected, Group, Options
 from ctreplay.check.nodes import CheckFileError, Node, parse
 from ctreplay.check.tables import NULL, parse_csv
@@ -272,6 +272,9 @@ class _Loader:
             condition = self.text(value, f"`{given[0]}`").strip()
         else:
             values = (self.text(value, f"`{given[0]}`"),)
+            if not is_counter(values[0]):
+                near = _near(values[0], (*COUNTERS, *REASON_COUNTERS), (*COUNTERS, "reason.NAME"))
+                raise self.fail(value, f"the table stats has no counter {values[0]!r}{near}")
             if "is" not in found:
                 raise self.fail(node, f"`{given[0]}` needs an `is:`, for example `is: 0`")
             count = self.count(found["is"], "is")
@@ -375,9 +378,10 @@ def _cell(node: Node) -> str:
     return str(node.value)
 
 
-def _near(word: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(word.replace("-", "_").replace(" ", "_").lower(), list(known), 1, 0.6)
-    return f"; did you mean {near[0]!r}?" if near else f"; it takes {_any(tuple(known))}"
+def _near(word: str, known: Iterable[str], shown: Iterable[str] | None = None) -> str:
+    known = tuple(known)
+    near = difflib.get_close_matches(word.replace("-", "_").replace(" ", "_").lower(), known, 1, 0.6)
+    return f"; did you mean {near[0]!r}?" if near else f"; it takes {_any(tuple(shown or known))}"
 
 
 def _any(words: tuple[str, ...], glue: str = "or") -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ctreplay.check.expect import CONNECTION_COLUMNS, PACKET_COLUMNS
+from ctreplay.check.expect import CONNECTION_COLUMNS, PACKET_COLUMNS, is_counter
 from ctreplay.check.model import Options
 from ctreplay.check.replays import Cache, check_helpers
 from ctreplay.check.show import endpoints, table
@@ -96,7 +96,9 @@ class Replay:
         return self._select("expectations", where)
 
     def counter(self, name: str) -> int:
-        """A counter of the table stats; 0 when it never counted."""
+        """A counter of the table stats; 0 when it never counted. Raises ValueError when there is none of this name."""
+        if not is_counter(name):
+            raise ValueError(f"the table stats has no counter {name!r}")
         rows = self.sql("SELECT value FROM stats WHERE name = ?", [name])
         return int(rows[0]["value"]) if rows else 0
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,13 @@ import jsonschema
 import pytest
 import yaml
 
+import ctreplay
+from ctreplay import reasons
+from ctreplay.check.expect import COUNTERS, is_counter
 from ctreplay.check.load import load
 from ctreplay.check.nodes import CheckFileError
+from ctreplay.check.replays import Cache
+from ctreplay.check.testing import replay
 from tests.check import captures as c
 
 ROOT = Path(__file__).parents[2]
@@ -42,6 +48,11 @@ BROKEN: dict[str, tuple[str, int | None, str]] = {
     "true as a count": (HEAD + "      - expect: {connections: true}\n", 4, "not true"),
     "modifier that does not go with it": (HEAD + "      - expect: {peak_entries: 3, where: 'x'}\n", 4, "does not go with"),
     "counter without is": (HEAD + "      - expect: {counter: drop}\n", 4, "needs an `is:`"),
+    "misspelled counter": (HEAD + "      - expect: {counter: erly_drop, is: 0}\n", 4, "did you mean 'early_drop'"),
+    "no counter": (HEAD + "      - expect: {counter: x, is: 0}\n", 4, "or `reason.NAME`"),
+    "misspelled reason": (HEAD + "      - expect: {counter: reason.tcp_chksum, is: 0}\n", 4, "did you mean 'reason.tcp_checksum'!"),
+    "a reason without its prefix": (HEAD + "      - expect: {counter: tcp_checksum, is: 0}\n", 4, "did you mean 'reason.tcp_checksum'"),
+    "no counter of an EtherType": (HEAD + "      - expect: {counter: reason.ethertype 0x88CC0, is: 0}\n", 4, "has no counter!"),
     "empty where": (HEAD + "      - expect: {connections: 3, where: ''}\n", 4, "has to be a text"),
     "empty sql": (HEAD + "      - sql: ''\n", 4, "has to be a text"),
     "sql is a number": (HEAD + "      - sql: 3\n", 4, "not a number"),
@@ -159,6 +170,30 @@ def test_forms_are_in_the_schema_with_their_words():
     }
     for name, form in FORMS.items():
         assert set(known[name]["properties"]) == {name, *form.modifiers}, name
+
+
+def test_counters_are_those_of_stats(tmp_path):
+    ctreplay.replay(c.pcap(tmp_path / "one.pcap", c.talk()), tmp_path / "one.ctreplay")
+    rows = ctreplay.open_dataset(tmp_path / "one.ctreplay").sql("SELECT name FROM stats").fetchall()
+    fixed = [name for (name,) in rows if not name.startswith("reason.")]
+    assert list(COUNTERS) == fixed == schema()["$defs"]["counter_name"]["anyOf"][0]["enum"]
+    assert all(is_counter(name) for (name,) in rows)
+
+
+def test_the_fixture_knows_the_counters_too(tmp_path):
+    capture = c.pcap(tmp_path / "one.pcap", c.with_stray(c.talk()))
+    with closing(replay(capture, folder=tmp_path, cache=Cache(tmp_path / "cache"), keep=True)) as run:
+        assert run.counter("reason.tcp_seq_over_upper_bound") == 1
+        assert run.counter("reason.tcp_checksum") == run.counter("early_drop") == 0
+        with pytest.raises(ValueError, match="no counter 'erly_drop'"):
+            run.counter("erly_drop")
+
+
+def test_counters_of_reasons(tmp_path):
+    known = [name for name in reasons.NAMES if name] + ["ethertype 0x88cc"]
+    text = HEAD + "".join(f"      - expect: {{counter: reason.{name}, is: 0}}\n" for name in known)
+    jsonschema.validate(yaml.safe_load(text), schema())
+    assert len(load(written(tmp_path, text)).groups[0].assertions) == len(known)
 
 
 @pytest.mark.parametrize(
