@@ -101,15 +101,22 @@ def _ppp(frame: bytes, o: int) -> int:
 
 
 def _wlan(frame: bytes, o: int = 0) -> int:
-    """IEEE 802.11 data frames with LLC/SNAP."""
+    """IEEE 802.11 data frames with LLC/SNAP, also the only one of an aggregate (A-MSDU)."""
     kind, flags = frame[o], frame[o + 1]
     if kind & 0x0C != 0x08 or kind & 0x40:
         raise _NoIP("wlan_not_data")
     if flags & 0x40:
         raise _NoIP("wlan_protected")
     qos = kind & 0x80
-    size = 24 + (6 if flags & 3 == 3 else 0) + (2 if qos else 0) + (4 if qos and flags & 0x80 else 0)
-    return _llc(frame, o + size)
+    size = 24 + (6 if flags & 3 == 3 else 0)
+    aggregate = qos and frame[o + size] & 0x80
+    o += size + (2 if qos else 0) + (4 if qos and flags & 0x80 else 0)
+    if not aggregate:
+        return _llc(frame, o)
+    # behind the last one there is at most padding and the frame check sequence
+    if len(frame) - (o + 14 + _u16(frame, o + 12)) > 7:
+        raise _NoIP("wlan_aggregate")
+    return _llc(frame, o + 14)
 
 
 def _llc(frame: bytes, o: int) -> int:

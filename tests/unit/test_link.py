@@ -27,6 +27,10 @@ def wlan(control: int = 0x08, flags: int = 0x01, extra: int = 0) -> bytes:
     return bytes((control, flags)) + bytes(22 + extra) + b"\xaa\xaa\x03\0\0\0"
 
 
+def amsdu(size: int) -> bytes:
+    return b"\x88\x01" + bytes(22) + b"\x80\0" + MACS + struct.pack("!H", size) + b"\xaa\xaa\x03\0\0\0"
+
+
 # name: link type, header before IPv4 (the same with another last type before IPv6, None: not offered), reasons when cut
 SHORT = {"frame_short"}
 WRAPS: dict[str, tuple[int, bytes, bytes | None, set[str]]] = {
@@ -65,6 +69,7 @@ WRAPS: dict[str, tuple[int, bytes, bytes | None, set[str]]] = {
     "802.11": (105, wlan() + b"\x08\0", wlan() + b"\x86\xdd", SHORT | {"llc"}),
     "802.11 qos": (105, wlan(0x88, 0x01, 2) + b"\x08\0", None, SHORT | {"llc"}),
     "802.11 qos, ht": (105, wlan(0x88, 0x81, 6) + b"\x08\0", None, SHORT | {"llc"}),
+    "802.11 a-msdu": (105, amsdu(8 + len(V4)) + b"\x08\0", None, SHORT | {"llc"}),
     "802.11 wds": (105, wlan(0x08, 0x03, 6) + b"\x08\0", None, SHORT | {"llc"}),
     "radiotap": (127, b"\0\0\x0a\0" + bytes(6) + wlan() + b"\x08\0", None, SHORT | {"llc"}),
     "ppi, 802.11": (192, b"\0\0\x08\0\x69\0\0\0" + wlan() + b"\x08\0", None, SHORT | {"llc"}),
@@ -143,6 +148,7 @@ def test_whole_and_cut(name: str, family: int) -> None:
         (105, wlan(0x80) + b"\x08\0" + V4, "wlan_not_data"),
         (105, wlan(0x48) + b"\x08\0" + V4, "wlan_not_data"),
         (105, wlan(0x08, 0x41) + b"\x08\0" + V4, "wlan_protected"),
+        (105, amsdu(8 + len(V4)) + b"\x08\0" + V4 + MACS + b"\0\x20" + bytes(32), "wlan_aggregate"),
         (192, b"\0\0\x08\0\x93\0\0\0" + V4, "linktype"),
         (107, b"\x18\x41\3\xb0" + V4, "llc"),
         (6, b"\x10\x80" + bytes(40), "llc"),
