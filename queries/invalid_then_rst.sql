@@ -14,13 +14,9 @@
 --   connection it does not know, answers with a RST, and a healthy connection dies. margin says how far outside the window.
 -- next: ctreplay explain DATASET --packet PACKET; drop INVALID before NAT, or replay with
 --   --sysctl nf_conntrack_tcp_be_liberal=1 to see these connections survive
-WITH t AS (
-    -- where the DESTROY says CLOSE for the state before, the event before it knows
-    SELECT *, coalesce(nullif(old_state, 'CLOSE'), lag(new_state IGNORE NULLS) OVER w) AS state
-    FROM transitions WHERE new_state IS NOT NULL WINDOW w AS (PARTITION BY conn_id ORDER BY transition_id)
-), ended AS (
+WITH ended AS (
     -- without a reply seen the RST destroys the entry at once
-    SELECT packet, ts, conn_id, direction, state FROM t
+    SELECT packet, ts, conn_id, direction, old_state AS state FROM transitions
     WHERE new_state = 'CLOSE' AND packet IS NOT NULL AND (event = 'UPDATE' OR reason = 'reset')
 ), rst AS (
     FROM ended

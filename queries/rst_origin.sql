@@ -14,22 +14,18 @@
 -- read: RST in SYN_SENT by reply: nothing listens there. In ESTABLISHED by reply: the server, or a device in its name, gave
 --   up; look whether the same age_s repeats. After FIN_WAIT or later: impatient closing, mostly harmless.
 -- next: timeout_peaks; invalid_then_rst; ctreplay explain DATASET CONN
-WITH e AS (
-    -- where the DESTROY says CLOSE for the state before, the event before it knows
-    SELECT *, coalesce(nullif(old_state, 'CLOSE'), lag(new_state IGNORE NULLS) OVER w) AS state
-    FROM events WHERE proto = 'tcp' WINDOW w AS (PARTITION BY conn_id ORDER BY transition_id)
-), r AS (
+WITH r AS (
     SELECT e.*, CASE e.direction WHEN 'original' THEN e.orig_src ELSE e.orig_dst END AS rst_from,
         CASE e.direction WHEN 'original' THEN e.orig_dst ELSE e.orig_src END AS rst_to
-    FROM e
+    FROM events e
     -- without a reply seen the RST destroys the entry at once
-    WHERE e.new_state = 'CLOSE' AND e.packet IS NOT NULL AND (e.event = 'UPDATE' OR e.reason = 'reset')
+    WHERE e.new_state = 'CLOSE' AND e.proto = 'tcp' AND e.packet IS NOT NULL AND (e.event = 'UPDATE' OR e.reason = 'reset')
     QUALIFY row_number() OVER (PARTITION BY e.conn_id ORDER BY e.transition_id) = 1
 )
-SELECT rst_from, rst_to, orig_dport, direction AS side, state, count(*) AS resets, median(since_start_s) AS age_s,
-    count(*) FILTER (state IN ('SYN_SENT', 'SYN_SENT2') AND direction = 'reply') AS refused, min(conn_id) AS example,
+SELECT rst_from, rst_to, orig_dport, direction AS side, old_state AS state, count(*) AS resets, median(since_start_s) AS age_s,
+    count(*) FILTER (old_state IN ('SYN_SENT', 'SYN_SENT2') AND direction = 'reply') AS refused, min(conn_id) AS example,
     min(packet) AS packet
 FROM r
-GROUP BY rst_from, rst_to, orig_dport, direction, state
+GROUP BY rst_from, rst_to, orig_dport, direction, old_state
 ORDER BY resets DESC, rst_from, rst_to, orig_dport, side, state
 LIMIT $top::BIGINT

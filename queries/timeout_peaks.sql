@@ -12,14 +12,10 @@
 -- read: many connections at the same idle_s are a timer, not a user. FIN by reply at 60 or 65 s is the server's keep-alive
 --   limit; RST at 350 s a NAT gateway or load balancer. Rows 'tracker' are this kernel's own settings.
 -- next: rst_origin; set client pools to less than the peak
-WITH t AS (
-    -- where the DESTROY says CLOSE for the state before, the event before it knows
-    SELECT *, coalesce(nullif(old_state, 'CLOSE'), lag(new_state IGNORE NULLS) OVER w) AS state
-    FROM transitions WHERE new_state IS NOT NULL WINDOW w AS (PARTITION BY conn_id ORDER BY transition_id)
-), closing AS (
+WITH closing AS (
     SELECT t.conn_id, t.packet, CASE t.new_state WHEN 'CLOSE' THEN 'RST by ' ELSE 'FIN by ' END || t.direction::VARCHAR AS how
-    FROM t
-    WHERE t.new_state IN ('FIN_WAIT', 'CLOSE') AND t.state IN ('ESTABLISHED', 'SYN_RECV') AND t.packet IS NOT NULL
+    FROM transitions t
+    WHERE t.new_state IN ('FIN_WAIT', 'CLOSE') AND t.old_state IN ('ESTABLISHED', 'SYN_RECV') AND t.packet IS NOT NULL
     QUALIFY row_number() OVER (PARTITION BY t.conn_id ORDER BY t.transition_id) = 1
 ), ends AS (
     SELECT c.conn_id, c.how AS ended_by, g.gap_s FROM closing c JOIN gaps g USING (packet)
