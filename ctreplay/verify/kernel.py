@@ -148,12 +148,13 @@ class Kernel:
         return answer
 
     def _first_piece(self, packet: Prepared) -> tuple[tuple[int, bytes, int, bytes, int], int]:
-        """Tuple and TCP flags, for a fragment those of the datagram's first piece."""
+        """Tuple and TCP flags, for a fragment those of the datagram's first piece (any, when they come later)."""
         if not packet.fragment:
             return packet.key, packet.flags
         datagram = packet.src, packet.dst, packet.ident
         if packet.offset == 0:
-            self._pieces[datagram] = packet.key, packet.flags
+            flags = packet.flags if len(packet.raw) >= packet.l4 + 14 else _FIN_OR_RST
+            self._pieces[datagram] = packet.key, flags
         return self._pieces.get(datagram, (packet.key, 0))
 
     def _show_short_timeout(self, entry: Entry | None, flags: int, ts: int) -> Entry | None:
