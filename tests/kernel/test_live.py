@@ -19,19 +19,12 @@ import pytest
 from ctreplay.verify import CannotVerify, record_packets
 from ctreplay.verify.run import verify_captures
 from tests.traffic import build, generate
+from tests.traffic.campaign import SETTINGS, damaged
 from tests.traffic.minimise import judge
 
 _SAMPLES = sorted((Path(__file__).parents[2] / "sample_pcaps").glob("*.pcap*"))
 _SECONDS = 40
-_SETTINGS: tuple[dict[str, int], ...] = (
-    {},
-    {"nf_conntrack_tcp_loose": 0},
-    {"nf_conntrack_tcp_be_liberal": 1},
-    {"nf_conntrack_tcp_ignore_invalid_rst": 1},
-    {"nf_conntrack_tcp_max_retrans": 1},
-    {"nf_conntrack_checksum": 1},
-    {"nf_conntrack_tcp_timeout_established": 200, "nf_conntrack_tcp_timeout_unacknowledged": 50},
-)
+_SETTINGS = (*SETTINGS, {"nf_conntrack_checksum": 1})
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -80,16 +73,6 @@ def test_fresh_random_traffic(setting: dict[str, int], deadline: float) -> None:
     assert report.connections > 50
 
 
-def _damaged(rng: random.Random, data: bytes) -> bytes:
-    """A packet with one bit or octet of its headers changed, cut short, or as it is."""
-    at = rng.randrange(1, min(len(data), 80))
-    octet = bytes([rng.choice((0, 1, 0x7F, 0x80, 0xFF, rng.randrange(256)))])
-    flipped = bytes([data[at] ^ 1 << rng.randrange(8)])
-    begin, end = data[:at], data[at + 1 :]
-    cut = data[: rng.randrange(20, len(data) + 1)]
-    return rng.choice((data, data, begin + flipped + end, begin + octet + end, cut))
-
-
 @pytest.mark.parametrize("setting", _SETTINGS[:2], ids=["default", "nf_conntrack_tcp_loose"])
 def test_damaged_packets_of_the_samples(setting: dict[str, int], deadline: float) -> None:
     seed = int(os.environ.get("CTREPLAY_SEED", random.SystemRandom().randrange(1 << 32)))
@@ -99,7 +82,7 @@ def test_damaged_packets_of_the_samples(setting: dict[str, int], deadline: float
     rng = random.Random(seed)
     whole = [data[:1400] for sample in _SAMPLES for _, _, data in _ip_packets(sample)[:300] if len(data) >= 20]
     begin = rng.randrange(len(whole) - 600)
-    packets = [(10**18 + n * 5_000_000, _damaged(rng, data)) for n, data in enumerate(whole[begin : begin + 600])]
+    packets = [(10**18 + n * 5_000_000, damaged(rng, data)) for n, data in enumerate(whole[begin : begin + 600])]
     report = judge(packets, {"nf_conntrack_checksum": 0, **setting})
     assert not report.differences, f"CTREPLAY_SEED={seed} with {setting}: {report.differences[:3]}"
     assert report.packets > 500
