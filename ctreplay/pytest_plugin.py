@@ -32,19 +32,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.fixture
 def replay(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Replay]]:
     """Replay a capture beside the test: `run = replay("web.pcap", sysctls={…})`; see ctreplay.check.testing."""
-    import os
-
-    from ctreplay.check.replays import Cache, default_cache
+    from ctreplay.check.replays import Cache, default_cache, usable
     from ctreplay.check.testing import replay as make
 
-    cache, keep = Cache(default_cache()), True
-    try:
-        cache.folder.mkdir(parents=True, exist_ok=True)
-        keep = os.access(cache.folder, os.W_OK | os.X_OK)
-    except OSError:
-        keep = False
-    if not keep:
-        cache = Cache(tmp_path_factory.mktemp("ctreplay-cache"))
+    keep = usable(default_cache())
+    cache = Cache(default_cache() if keep else tmp_path_factory.mktemp("ctreplay-cache"))
     opened = []
 
     def call(captures: Any, **options: Any) -> Replay:
@@ -75,11 +67,19 @@ class CheckFile(pytest.File):
         """One item an assertion and capture."""
         from ctreplay.check.load import load
         from ctreplay.check.nodes import CheckFileError
-        from ctreplay.check.replays import default_cache
+        from ctreplay.check.replays import default_cache, usable
         from ctreplay.check.run import plan
 
+        keep = usable(default_cache())
+        folder = default_cache()
+        if not keep:
+            import shutil
+            import tempfile
+
+            folder = Path(tempfile.mkdtemp(prefix="ctreplay-cache-"))
+            self.config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
         try:
-            jobs = plan([load(self.path)], [], default_cache(), True)
+            jobs = plan([load(self.path)], [], folder, keep)
         except CheckFileError as exc:
             raise self.CollectError(str(exc)) from None
         for job in jobs:

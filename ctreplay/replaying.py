@@ -17,7 +17,7 @@ from ctreplay.build import compiled
 from ctreplay.capture import OutOfOrder, open_captures
 from ctreplay.dataset import schema
 from ctreplay.dataset.columns import KEPT
-from ctreplay.dataset.writer import DatasetWriter, Way
+from ctreplay.dataset.writer import DatasetWriter, NotReplaceable, Way
 from ctreplay.report.pace import pace
 from ctreplay.tracker import sysctl
 
@@ -87,6 +87,11 @@ def replay_to(
         registry.parse(helpers)
     threaded = (jobs or len(os.sched_getaffinity(0))) > 1
     captures = open_captures(paths, stdin=stdin, hashing="beside" if threaded else "turns")
+    try:
+        spare(target, [one.absolute_path for one in captures.inputs if not one.is_pipe])
+    except BaseException:
+        captures.close()
+        raise
     # how much comes through a pipe nobody knows
     large = any(one.is_pipe for one in captures.inputs) or sum(one.size for one in captures.inputs) >= LARGE
     way: Way = ("process" if large else "thread") if threaded else "turns"
@@ -196,6 +201,10 @@ def replay_to(
         finally:
             tables.end()
         return run if found is None else run | {"triage": found | pace(run)}
+    except RuntimeError as error:
+        if "thread" not in str(error):
+            raise
+        raise OSError(errno.EAGAIN, "the system has no thread for it", str(target)) from None
     except MemoryError:
         del reserve
         live = engine.tracker.table.count if engine is not None else 0
@@ -207,6 +216,15 @@ def replay_to(
         captures.close()
         if collecting:
             gc.enable()
+
+
+def spare(target: Path, captures: Sequence[str]) -> None:
+    """Raises NotReplaceable when putting a dataset at `target` would take a capture away."""
+    place = os.path.realpath(target) if not target.is_symlink() else os.path.abspath(target)
+    for capture in captures:
+        real = os.path.realpath(capture)
+        if real == place or real.startswith(place.rstrip(os.sep) + os.sep):
+            raise NotReplaceable("the capture itself" if real == place else "the folder of a capture that is replayed")
 
 
 def stats_rows(engine: Engine, total: int) -> list[dict[str, Any]]:

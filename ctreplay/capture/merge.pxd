@@ -21,6 +21,7 @@ cdef class CaptureSet(Source):
     cdef public long long delivered
     cdef long long last_ts
     cdef public int active
+    cdef public int held_files
     cdef bint ready
     cdef Py_ssize_t size
 

@@ -8,6 +8,7 @@ sorted (see reorder).
 
 from __future__ import annotations
 
+import resource
 from typing import TYPE_CHECKING
 
 from .errors import CaptureError, Damage, OutOfOrder, Skipped
@@ -26,6 +27,8 @@ CHUNK = 1 << 18
 CHUNK_MIN = 1 << 15
 BUFFERS = 1 << 24
 HELD_FILES = 256
+# of the descriptors a process may have
+_SHARE = 4
 THREADED_FILES = 8
 # a file that is in another order at every look is changed meanwhile
 _RESTARTS = 4
@@ -41,7 +44,7 @@ class CaptureSet(Source):
     """
 
     __slots__ = (
-        "active", "captures", "current", "damage", "delivered", "files", "hasher", "heap", "inputs",
+        "active", "captures", "current", "damage", "delivered", "files", "hasher", "heap", "held_files", "inputs",
         "last_ts", "late", "ready", "restarts", "size", "skipped", "sorting",
     )  # fmt: skip
 
@@ -60,6 +63,7 @@ class CaptureSet(Source):
         self.damage: list[Damage] = []
         self.heap: list[Reader] = []
         self.restarts = 0
+        self.held_files = min(HELD_FILES, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // _SHARE)
         self.sorting = any(file.is_pipe for file in files) and len(files) > 1
         # the reader of the record delivered last, whenever `size` is not 0
         self.current: Reader = None  # type: ignore[assignment]
@@ -112,7 +116,7 @@ class CaptureSet(Source):
         """A reader on the file, with buffers and threads according to how many are open."""
         chunk = max(CHUNK_MIN, min(CHUNK, BUFFERS // (self.active + 1)))
         threaded = self.active < THREADED_FILES
-        hold = self.active < HELD_FILES
+        hold = self.active < self.held_files
         self.active += 1
         return file.open(self.damage, chunk, threaded, hold)
 

@@ -7,6 +7,7 @@ copied twice by the kernel.
 from __future__ import annotations
 
 import contextlib
+import errno
 import mmap
 import os
 
@@ -26,6 +27,8 @@ class UnpackingProcess:
         # few captures are large and compressed
         import subprocess
 
+        self.path = path
+        self.closing = False
         self.problem: str | None = None
         self.total: int | None = None
         self.raw = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -90,13 +93,16 @@ class UnpackingProcess:
             self.total = self.done
             _, said = self.process.communicate()
             code = self.process.returncode
-            self.problem = said.decode("utf-8", "replace") or (
-                f"the process that decompresses has ended (exit code {code})" if code else None
-            )
+            self.problem = said.decode("utf-8", "replace") or None
             os.close(self.raw)
             os.close(self.emptied)
+            if code and not self.problem and not self.closing:
+                # no damage of the capture, which is to be replayed again
+                why = f"the process that decompresses it was killed (signal {-code})"
+                raise OSError(errno.EIO, why if code < 0 else f"decompressing it ended with code {code}", self.path)
 
     def close(self) -> None:
+        self.closing = True
         self.process.kill()
         self._end()
 

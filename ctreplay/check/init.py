@@ -32,6 +32,8 @@ def write(captures: Sequence[str], target: Path, cache: Cache) -> int:
     from ctreplay.sql import open_dataset
 
     folder = target.absolute().parent
+    # before the captures: the way to them leads through it
+    folder.mkdir(parents=True, exist_ok=True)
     parts = [_HEAD]
     for number, capture in enumerate(captures):
         name = Path(os.path.relpath(capture, folder)).as_posix()
@@ -40,7 +42,6 @@ def write(captures: Sequence[str], target: Path, cache: Cache) -> int:
             parts.append(("\n" if number else "") + "\n".join(_item(db, name)) + "\n")
     text = "".join(parts)
     count = sum(len(group.assertions) for group in parse_text(text, target, str(target)).groups)
-    folder.mkdir(parents=True, exist_ok=True)
     with target.open("x", encoding="utf-8") as file:
         file.write(text)
     return count

@@ -30,6 +30,15 @@ def default_cache() -> Path:
     return Path(base if base and os.path.isabs(base) else Path.home() / ".cache") / "ctreplay"
 
 
+def usable(folder: Path) -> bool:
+    """Whether it is there, or can be made, and may be written to."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return False
+    return os.access(folder, os.W_OK | os.X_OK)
+
+
 @cache
 def engine() -> str:
     """Version and a fingerprint of the installed modules, so that a development build never meets older rows."""

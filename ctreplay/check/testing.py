@@ -126,7 +126,7 @@ def replay(
     keep: bool,
     sysctls: Mapping[str, int] | None = None,
     packets: str = "notable",
-    helpers: Sequence[str] = (),
+    helpers: str | Sequence[str] = (),
 ) -> Replay:
     """Replay captures (several: together, in the order of time); paths are relative to `folder`.
 
@@ -135,9 +135,10 @@ def replay(
     names = [captures] if isinstance(captures, (str, os.PathLike)) else list(captures)
     if packets not in LEVELS:
         raise ValueError(f"packets has to be one of {', '.join(LEVELS)}, not {packets!r}")
-    check_helpers(tuple(helpers))
+    helpers = (helpers,) if isinstance(helpers, str) else tuple(helpers)
+    check_helpers(helpers)
     values = sysctl.parse(f"{name}={value}" for name, value in (sysctls or {}).items())
-    options = Options(tuple(sorted(values.items())), packets, tuple(helpers))
+    options = Options(tuple(sorted(values.items())), packets, helpers)
     task = Task(tuple(os.fspath(one) for one in names), folder, options, (), cache.folder, keep)
     dataset, _ = cache.dataset(task.captures, options, folder)
     return Replay(task, dataset)

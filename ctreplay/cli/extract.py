@@ -14,8 +14,6 @@ from ctreplay.cli.common import fail, note
 from ctreplay.cli.origin import Captures
 from ctreplay.cli.query import parse_params
 
-_FRAGMENT_LIFE_NS = 60_000_000_000
-
 
 def extract(
     dataset: str = typer.Argument(..., metavar="DATASET", help="A dataset."),
@@ -96,7 +94,7 @@ def _wanted(
         found: set[int] = set()
         for batch in result.batches:
             for value in batch.column(at).to_pylist():
-                if value is not None and not isinstance(value, int):
+                if value is not None and type(value) is not int:
                     raise ExtractError(f"column {column} holds {value!r}, which is no number")
                 if value is not None:
                     found.add(value)
@@ -179,7 +177,8 @@ def _extract(
     located = {one["path"]: (path, one["compression"]) for one, path in zip(run["inputs"], origin.paths, strict=True)}
     files = {number: located[row["path"]] for number, row in facts.items()}
     linktypes = {number: row["linktype"] for number, row in facts.items()}
-    rows = with_fragments(known, rows_of(chooser.fragments), files, linktypes, _FRAGMENT_LIFE_NS)
+    lifetimes = [int(run["sysctls"][name]) * 10**9 for name in ("ipfrag_time", "nf_conntrack_frag6_timeout")]
+    rows = with_fragments(known, rows_of(chooser.fragments), files, linktypes, (lifetimes[0], lifetimes[1]))
     concerned = {row["conn_id"] or row["tuple_conn_id"] for row in rows} - {None}
     comment = f"extracted by ctreplay from {', '.join(one['path'] for one in run['inputs'])}"
     pcapng = output.suffix.lower() != ".pcap"

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from ctreplay.cli.common import (
     EXIT_DAMAGED,
@@ -37,13 +39,21 @@ def replay(
     """Replay, write the dataset, show the triage. Raises Exit."""
     from ctreplay.capture import CaptureError, Damage
     from ctreplay.cli.progress import Progress
-    from ctreplay.dataset.writer import DatasetExists
+    from ctreplay.dataset.writer import DatasetExists, NotReplaceable
     from ctreplay.helpers.registry import HelperError
     from ctreplay.replaying import default_target, replay_to
 
     values = read_sysctls(list(sysctl), sysctl_file)
     target = output or default_target(captures)
     progress = Progress(enabled=not quiet and sys.stderr.isatty())
+    before = _identity(target)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, _leave)
+
+    def committed() -> bool:
+        return _identity(target) not in (None, before)
+
     try:
         run = replay_to(
             captures,
@@ -60,15 +70,23 @@ def replay(
         )
     except (CaptureError, HelperError) as exc:
         fail(printable(exc))
+    except NotReplaceable as exc:
+        fail(f"{printable(target)} is {exc}")
     except DatasetExists:
         fail(f"{printable(target)} exists already; --force replaces it, -o names another folder")
     except KeyboardInterrupt:
         progress.close()
-        complain(f"interrupted: {progress.packets:,} packets replayed so far were discarded, no dataset was written")
+        if committed():
+            complain(f"interrupted: the dataset {printable(target)} is complete, its triage is not shown")
+        else:
+            complain(
+                f"interrupted: {progress.packets:,} packets replayed so far were discarded, no dataset was written"
+            )
         raise Exit(EXIT_INTERRUPTED) from None
     except OSError as exc:
         progress.close()
-        fail(printable(f"{exc.filename or target}: {exc.strerror or exc}; no dataset was written"))
+        end = "the dataset is complete, its triage is not shown" if committed() else "no dataset was written"
+        fail(printable(f"{exc.filename or target}: {exc.strerror or exc}; {end}"))
     finally:
         progress.close()
     if "triage" in run:
@@ -76,6 +94,20 @@ def replay(
     note_damage([str(Damage(**one)) for one in run["damage"]])
     if strict and run["damage"]:
         raise Exit(EXIT_DAMAGED)
+
+
+def _leave(number: int, _frame: object) -> NoReturn:
+    """Ends as the signal would, but nothing is left behind."""
+    raise SystemExit(128 + number)
+
+
+def _identity(target: Path) -> tuple[int, int] | None:
+    """What tells one folder of this name from another; None where there is none."""
+    try:
+        about = os.lstat(target)
+    except OSError:
+        return None
+    return about.st_dev, about.st_ino
 
 
 def _screen() -> Any:

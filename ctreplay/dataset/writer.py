@@ -26,6 +26,10 @@ class DatasetExists(FileExistsError):
     """The target folder is there already."""
 
 
+class NotReplaceable(FileExistsError):
+    """What is at the target is no dataset, or holds a capture that is replayed; the message says what."""
+
+
 class Tables(Protocol):
     """Who writes the tables: ParquetTables in turns, `Threaded`, or `process.WriterProcess`."""
 
@@ -104,6 +108,8 @@ class DatasetWriter:
         self.force = force
         if os.path.lexists(target) and not force:
             raise DatasetExists(str(target))
+        if target.is_dir() and not target.is_symlink() and not (target / "run.json").exists() and any(target.iterdir()):
+            raise NotReplaceable("a folder that is no dataset; remove it yourself, or choose another with -o")
         target.parent.mkdir(parents=True, exist_ok=True)
         self.folder = _partial(target)
         self.rows = dict.fromkeys(STREAMED, 0)
@@ -152,8 +158,14 @@ class DatasetWriter:
             if not self.force:
                 raise DatasetExists(str(self.target))
             aside = self.folder.with_suffix(".old")
-            os.rename(self.target, aside)
-            os.rename(self.folder, self.target)
+            try:
+                os.rename(self.target, aside)
+                os.rename(self.folder, self.target)
+            except BaseException:
+                # one of the two stays, whatever happens
+                if os.path.lexists(aside) and not os.path.lexists(self.target):
+                    os.rename(aside, self.target)
+                raise
             if aside.is_dir() and not aside.is_symlink():
                 _remove(aside)
             else:

@@ -233,6 +233,13 @@ def _tests(db: duckdb.DuckDBPyConnection, rules: Rules, pair: tuple[Side, Side])
             if column in TIMES
             else f"b.{column} IS DISTINCT FROM n.{column}"
         )
+    if rules.tolerance_ns and "timeout_left_s" in tests:
+        # whole seconds of what was left
+        apart = "abs(b.timeout_left_s::HUGEINT - n.timeout_left_s::HUGEINT) * 1000000000"
+        tests["timeout_left_s"] = (
+            "((b.timeout_left_s IS NULL) <> (n.timeout_left_s IS NULL)"
+            f" OR coalesce({apart} >= {rules.tolerance_ns + 10**9}, false))"
+        )
     if "master" not in rules.ignore and "master_conn_id" not in rules.ignore:
         tests["master"] = (
             "coalesce((SELECT m.new_id FROM pairs m WHERE m.base_id = b.master_conn_id), -1 - b.master_conn_id, 0)"
@@ -310,7 +317,8 @@ def _packets(db: duckdb.DuckDBPyConnection, rules: Rules, pair: tuple[Side, Side
     values = ", ".join(f"CASE WHEN {test} THEN [b.{one}::VARCHAR, n.{one}::VARCHAR] END" for one, test in tests.items())
     rows = db.execute(
         f"SELECT b.packet, n.packet, {about}{', ' if values else ''}{values} FROM base_p b FULL JOIN new_p n ON {on}"
-        f" WHERE b.packet IS NULL OR n.packet IS NULL OR {either} ORDER BY coalesce(n.packet, b.packet)"
+        f" WHERE b.packet IS NULL OR n.packet IS NULL OR {either}"
+        " ORDER BY coalesce(n.packet, b.packet), n.packet, b.packet"
     ).fetchall()
     counts = {"gone": 0, "new": 0, "changed": 0}
     for row in rows:

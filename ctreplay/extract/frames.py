@@ -141,9 +141,9 @@ def with_fragments(
     pieces: list[dict[str, Any]],
     files: dict[int, tuple[str, str | None]],
     linktypes: dict[int, int],
-    lifetime_ns: int,
+    lifetimes_ns: tuple[int, int],
 ) -> list[dict[str, Any]]:
-    """`rows` and the held fragments of the datagrams that they completed, in order."""
+    """`rows` and the held fragments of the datagrams that they completed, in order; those wait so long (IPv4, IPv6)."""
     if not pieces or not rows:
         return rows
     ends = {(row["src"], row["dst"]) for row in rows}
@@ -164,6 +164,7 @@ def with_fragments(
             if row["packet"] in numbers:
                 held.setdefault(key, []).append(row)
             else:
-                found.extend(one for one in held.pop(key, ()) if row["ts"] - one["ts"] <= lifetime_ns)
+                life = lifetimes_ns[":" in row["src"]]
+                found.extend(one for one in held.pop(key, ()) if row["ts"] - one["ts"] <= life)
     unique: Iterator[dict[str, Any]] = iter({row["packet"]: row for row in found}.values())
     return sorted(unique, key=lambda row: row["packet"])

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.check import captures as c
+from tests.traffic import build as b
 from tests.traffic.build import ACK, FIN, SYN
 
 BASE = c.talk()
@@ -152,6 +153,18 @@ def test_the_first_changes_of_all(run, folder, limit):
     assert changes[:-2] == all_changes[: begins[limit]]
     assert changes[-2:] == [f"  … {len(begins) - limit} more; --limit 0 shows all", all_changes[-1]]
     assert junit.split("failure message")[1].splitlines()[0] == all_junit.split("failure message")[1].splitlines()[0]
+
+
+def test_tolerance_covers_what_was_left(run, folder):
+    """In whole seconds of a timeout a jitter of milliseconds can be one of them."""
+    a, d = bytes((10, 0, 0, 1)), bytes((10, 0, 0, 2))
+    for name, second in (("a.pcap", 1_980), ("b.pcap", 2_020)):
+        packets = [(c.T0 + ms * 10**6, b.ip(a, d, 17, b.udp(1, port))) for ms, port in ((0, 5), (second, 6))]
+        c.pcap(folder / name, packets)
+    assert run("diff", "a.pcap", "b.pcap", cwd=folder).returncode == 1
+    done = run("diff", "a.pcap", "b.pcap", "--tolerance", "50ms", cwd=folder)
+    assert done.returncode == 0, done.stdout
+    assert run("diff", "a.pcap", "b.pcap", "--tolerance", "30ms", cwd=folder).returncode == 1
 
 
 def test_ignored_columns_and_tolerance(run, folder):

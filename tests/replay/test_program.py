@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+import ctreplay
 from ctreplay.dataset.schema import TABLES
 from tests.capture.builders import epb, idb, shb
 from tests.traffic import generate, pcap
@@ -65,6 +66,82 @@ def test_force_replaces_whatever_is_there(tmp_path: Path, what: str) -> None:
     assert run(SAMPLE, "-o", target, "-q", "--force").returncode == 0
     assert (target / "run.json").is_file() and (tmp_path / "kept").read_text() == "kept"
     assert leftovers(tmp_path) == ["kept", "x"]
+
+
+@pytest.mark.parametrize("what", ["itself", "its folder", "a link to it", "the folder above"])
+def test_force_spares_the_captures(tmp_path: Path, what: str) -> None:
+    folder = tmp_path / "captures"
+    folder.mkdir()
+    capture = folder / "a.pcap"
+    capture.write_bytes(SAMPLE.read_bytes())
+    target = {"itself": capture, "its folder": folder, "a link to it": capture, "the folder above": tmp_path}[what]
+    given = folder if what == "its folder" else capture
+    if what == "a link to it":
+        given = tmp_path / "link"
+        given.symlink_to(capture)
+    done = run(given, "-o", target, "-q", "--force")
+    assert done.returncode == 2 and "capture" in done.stderr, done.stderr
+    assert capture.read_bytes() == SAMPLE.read_bytes() and leftovers(folder) == ["a.pcap"]
+
+
+def test_force_replaces_no_folder_that_is_no_dataset(tmp_path: Path) -> None:
+    (tmp_path / "x" / "y").mkdir(parents=True)
+    (tmp_path / "x" / "y" / "kept").write_text("kept")
+    done = run(SAMPLE, "-o", tmp_path / "x", "-q", "--force")
+    assert done.returncode == 2 and "no dataset" in done.stderr
+    assert (tmp_path / "x" / "y" / "kept").read_text() == "kept" and leftovers(tmp_path) == ["x"]
+
+
+@pytest.mark.parametrize("failing", [1, 2])
+def test_one_of_two_datasets_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: int) -> None:
+    """Whatever goes wrong while the new one takes the place of the old."""
+    target = tmp_path / "x"
+    ctreplay.replay(SAMPLE, target)
+    before = (target / "run.json").read_bytes()
+    rename, calls = os.rename, []
+
+    def broken(source: Any, destination: Any) -> None:
+        calls.append(source)
+        if len(calls) == failing:
+            raise KeyboardInterrupt
+        rename(source, destination)
+
+    monkeypatch.setattr(os, "rename", broken)
+    with pytest.raises(KeyboardInterrupt):
+        ctreplay.replay(SAMPLE, target, force=True)
+    assert (target / "run.json").read_bytes() == before and leftovers(tmp_path) == ["x"]
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_ended_from_outside_nothing_is_left(tmp_path: Path, large: Path, jobs: str, number: signal.Signals) -> None:
+    with subprocess.Popen(command(large, "-o", tmp_path / "x", "-q", "-j", jobs), env=environment()) as process:
+        while not leftovers(tmp_path) and process.poll() is None:
+            time.sleep(0.001)
+        # under way
+        time.sleep(0.15)
+        process.send_signal(number)
+        assert process.wait(20) == 128 + number
+    end = time.monotonic() + 5
+    while leftovers(tmp_path) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert not leftovers(tmp_path)
+
+
+def test_few_descriptors(tmp_path: Path) -> None:
+    """Files that overlap are held open only as far as there are descriptors for them."""
+    folder = tmp_path / "many"
+    folder.mkdir()
+    for n in range(90):
+        (folder / f"{n:03}.pcap").write_bytes(SAMPLE.read_bytes())
+    limited = ["bash", "-c", 'ulimit -n 48; exec "$@"', "-", sys.executable, "-m", "ctreplay"]
+    done = subprocess.run(
+        [*limited, str(folder), "-o", str(tmp_path / "x"), "-q"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0 and not done.stderr
+    found = json.loads((tmp_path / "x" / "run.json").read_text())
+    alone = ctreplay.replay(SAMPLE, tmp_path / "one")
+    assert not found["damage"] and found["packets"] == 90 * alone["packets"]
 
 
 def test_damage_and_strict(tmp_path: Path) -> None:
