@@ -168,7 +168,7 @@ class Network:
         size = pkt.wirelen - (o - pkt.start) - 40
         if left >= 48 and pkt.buf[o + 42] == _JUMBO and pkt.buf[o + 43] == 4 and octets.be32(pkt.buf, o + 44) < size:
             size = octets.be32(pkt.buf, o + 44)
-        return size
+        return size if size > 0 else 0
 
     def dropped_on_receipt(self, pkt: Packet, left: int) -> int:
         """Why an IPv6 packet does not come as far as conntrack (ip6_rcv), 0 if it does."""

@@ -171,7 +171,7 @@ def header_length(kind: int, raw: bytearray, at: int) -> int:
 
 def _complete_options(raw: bytearray, captured: int) -> None:
     """Let the kernel take for good what the capture cut of a hop-by-hop header: an option of a kind that is skipped."""
-    if captured >= len(raw) or (stop := 40 + header_length(0, raw, 40)) > len(raw):
+    if captured >= len(raw) or len(raw) < 42 or (stop := 40 + header_length(0, raw, 40)) > len(raw):
         return
     at = 42
     while at < captured:

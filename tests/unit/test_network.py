@@ -167,6 +167,14 @@ class TestIpv6:
         packet = packet[:4] + bytes(2) + packet[6:] + bytes(65536 + 40 - len(packet))
         assert (Machine().send(packet).reason == "ipv6_options") == refused
 
+    @pytest.mark.parametrize("wire", [0, 1, 40, 47, 10**6])
+    def test_length_zero_and_any_length_on_the_wire(self, wire: int) -> None:
+        packet = b.ipv6(A6, B6, 17, UDP, (HOP,))
+        for size in range(40, len(packet) + 1):
+            machine = Machine()
+            verdict = machine.send(packet[:4] + bytes(2) + packet[6:size], wirelen=wire)
+            assert verdict.ctstate in ("", "INVALID", "NEW")
+
     @pytest.mark.parametrize("header", [HOP, ROUTE, DEST, AUTH], ids=lambda h: str(h[0]))
     def test_cut_by_the_snap_length(self, header: tuple[int, bytes]) -> None:
         whole = b.ipv6(A6, B6, 17, UDP, (header,))

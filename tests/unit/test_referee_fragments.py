@@ -55,6 +55,10 @@ def test_the_version_of_a_quoted_header_is_not_looked_at() -> None:
     assert bytes(packet.raw) == before
 
 
+def test_a_hop_by_hop_header_without_a_length() -> None:
+    assert len(prepare(b.ipv6(A, B, 0, b"\x11")[:40]).raw) == 41
+
+
 @pytest.mark.parametrize("captured", range(40, 58))
 def test_hop_by_hop_options_that_the_capture_cut_are_completed(captured: int) -> None:
     options = bytes.fromhex("1e0200000104" + "00" * 4 + "1e020000")
