@@ -72,7 +72,12 @@ class Network:
             return _IP_VERSION
         if fault != 0:
             return fault
-        if pkt.cut and pkt.l3_len <= _MAX_PADDED and self.needs_padding(pkt):
+        if pkt.cut and self.needs_padding(pkt):
+            if pkt.l3_len > _MAX_PADDED:
+                # a jumbogram of which not even the headers were captured
+                pkt.frag = 0
+                pkt.l4_fault = _L4_NOT_FOUND
+                return self.transport(pkt)
             pkt = self.pad(pkt, left)
             self.whole = pkt
             if version == 4:
