@@ -6,6 +6,7 @@ Nothing is imported and nothing collected unless it is used.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,10 +33,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.fixture
 def replay(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Replay]]:
     """Replay a capture beside the test: `run = replay("web.pcap", sysctls={…})`; see ctreplay.check.testing."""
-    from ctreplay.check.replays import Cache, default_cache, usable
+    from ctreplay.check.replays import Cache, default_cache, unusable
     from ctreplay.check.testing import replay as make
 
-    keep = usable(default_cache())
+    keep = not unusable(default_cache())
     cache = Cache(default_cache() if keep else tmp_path_factory.mktemp("ctreplay-cache"))
     opened = []
 
@@ -67,17 +68,13 @@ class CheckFile(pytest.File):
         """One item an assertion and capture."""
         from ctreplay.check.load import load
         from ctreplay.check.nodes import CheckFileError
-        from ctreplay.check.replays import default_cache, usable
+        from ctreplay.check.replays import default_cache, temporary_cache, unusable
         from ctreplay.check.run import plan
 
-        keep = usable(default_cache())
-        folder = default_cache()
-        if not keep:
-            import shutil
-            import tempfile
-
-            folder = Path(tempfile.mkdtemp(prefix="ctreplay-cache-"))
-            self.config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+        stack = ExitStack()
+        self.config.add_cleanup(stack.close)
+        keep = not unusable(default_cache())
+        folder = default_cache() if keep else stack.enter_context(temporary_cache()).folder
         try:
             jobs = plan([load(self.path)], [], folder, keep)
         except CheckFileError as exc:

@@ -30,13 +30,13 @@ def default_cache() -> Path:
     return Path(base if base and os.path.isabs(base) else Path.home() / ".cache") / "ctreplay"
 
 
-def usable(folder: Path) -> bool:
-    """Whether it is there, or can be made, and may be written to."""
+def unusable(folder: Path) -> str:
+    """Why nothing can be kept in a folder, which is made if need be; empty when it can."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError:
-        return False
-    return os.access(folder, os.W_OK | os.X_OK)
+    except OSError as exc:
+        return exc.strerror or str(exc)
+    return "" if os.access(folder, os.W_OK | os.X_OK) else "not writable"
 
 
 @cache

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import sys
 import time
 from pathlib import Path
@@ -78,23 +77,15 @@ def check(
 
 def _cache(folder: Path | None, none: bool, stack: contextlib.ExitStack) -> tuple[Cache, bool]:
     """The cache and whether it outlives this run."""
-    from ctreplay.check.replays import Cache, default_cache, temporary_cache
+    from ctreplay.check.replays import Cache, default_cache, temporary_cache, unusable
 
     if none:
         return stack.enter_context(temporary_cache()), False
     kept = Cache((folder or default_cache()).absolute())
-    try:
-        kept.folder.mkdir(parents=True, exist_ok=True)
-        writable = os.access(kept.folder, os.W_OK | os.X_OK)
-    except OSError as exc:
-        if folder is not None:
-            fail(f"--cache {folder}: {exc.strerror}")
-        writable = False
-    if not writable:
-        if folder is not None:
-            fail(f"--cache {folder}: not writable")
-        return stack.enter_context(temporary_cache()), False
-    return kept, True
+    why = unusable(kept.folder)
+    if why and folder is not None:
+        fail(f"--cache {folder}: {why}")
+    return (stack.enter_context(temporary_cache()), False) if why else (kept, True)
 
 
 def _list(planned: list[Job], as_json: bool) -> None:

@@ -56,15 +56,13 @@ def counters(sources: list[str], origin: Origin | None, capture: Any) -> list[di
 
     if origin is None and len(sources) == 1 and is_dataset(sources[0]):
         from ctreplay.cli.common import fail
-        from ctreplay.sql import DatasetError, read_run
+        from ctreplay.sql import DatasetError, read_run, readable
 
         try:
             read_run(sources[0])
         except DatasetError as exc:
             fail(str(exc))
         import pyarrow.parquet as pq
-
-        from ctreplay.text.history import readable
 
         try:
             with readable(Path(sources[0])):

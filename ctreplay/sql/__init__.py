@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +14,7 @@ from ctreplay.dataset.schema import TABLES
 if TYPE_CHECKING:
     import duckdb
 
-__all__ = ["DatasetError", "is_dataset", "open_dataset", "read_run"]
+__all__ = ["DatasetError", "is_dataset", "open_dataset", "read_run", "readable"]
 
 
 class DatasetError(Exception):
@@ -41,6 +43,17 @@ def read_run(path: str | os.PathLike[str]) -> dict[str, Any]:
         if not (folder / f"{table}.parquet").is_file():
             raise DatasetError(f"{folder}: incomplete dataset, {table}.parquet is missing; replay its capture again")
     return run
+
+
+@contextmanager
+def readable(folder: Path) -> Iterator[None]:
+    """For who reads tables with Arrow: turns what it says of a missing or damaged file into a DatasetError."""
+    import pyarrow as pa
+
+    try:
+        yield
+    except (pa.ArrowException, OSError) as exc:
+        raise DatasetError(f"{folder}: a table cannot be read: {str(exc).splitlines()[0]}") from None
 
 
 def open_dataset(path: str | os.PathLike[str], *, comments: bool = False) -> duckdb.DuckDBPyConnection:

@@ -51,8 +51,9 @@ def protocol(option: str, value: str) -> Test:
     wanted = set()
     for name in value.lower().split(","):
         name = {"icmp6": "icmpv6", "ipv6-icmp": "icmpv6", "udp-lite": "udplite"}.get(name.strip(), name.strip())
-        if name.isascii() and name.isdigit() and int(name[:4]) < 256:
-            wanted.add(int(name))
+        digits = name.lstrip("0")
+        if name.isascii() and name.isdigit() and len(digits) < 4 and int(digits or "0") < 256:
+            wanted.add(int(digits or "0"))
         elif name in _PROTOCOLS:
             wanted.add(_PROTOCOLS[name])
         else:

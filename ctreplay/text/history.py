@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -64,22 +63,11 @@ def lacks_keys(folder: Path) -> bool:
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
+    from ctreplay.sql import readable
+
     with readable(folder):
         protocols = pq.read_table(folder / "connections.parquet", columns=["protonum"]).column("protonum")
     return bool(pc.any(pc.equal(protocols, GRE)).as_py())
-
-
-@contextmanager
-def readable(folder: Path) -> Iterator[None]:
-    """Turns what Arrow says of a file that is missing or damaged into a DatasetError."""
-    import pyarrow as pa
-
-    from ctreplay.sql import DatasetError
-
-    try:
-        yield
-    except (pa.ArrowException, OSError) as exc:
-        raise DatasetError(f"{folder}: a table cannot be read: {str(exc).splitlines()[0]}") from None
 
 
 def from_dataset(folder: Path, *, accounting: bool, timestamps: bool) -> Iterator[Event]:
@@ -87,6 +75,8 @@ def from_dataset(folder: Path, *, accounting: bool, timestamps: bool) -> Iterato
 
     Raises DatasetError when a table cannot be read.
     """
+    from ctreplay.sql import readable
+
     with readable(folder):
         yield from _events(folder, accounting, timestamps)
 

@@ -116,6 +116,7 @@ def test_filters(mix: Path, run: Run) -> None:
         return [one["conn_id"] for one in everything if test(one)]
 
     assert ids("-p", "tcp,sctp") == where(lambda f: f["proto"] in ("tcp", "sctp"))
+    assert ids("-p", "000132") == ids("-p", "132") and ids("-p", "00255") == []
     assert ids("-p", "132") == where(lambda f: f["proto"] == "sctp")
     assert ids("-f", "ipv6") == where(lambda f: f["family"] == "ipv6")
     assert ids("-s", "10.0.0.0/8") == where(lambda f: f["family"] == "ipv4")
