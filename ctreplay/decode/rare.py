@@ -60,7 +60,13 @@ def _ethertype(frame: bytes, kind: int, o: int) -> int:
         elif kind == 0x8864:
             return _ppp(frame, o + 6)
         elif kind in (0x8847, 0x8848):
-            return _mpls(frame, o)
+            o = _below_labels(frame, o)
+            if frame[o] >> 4 in (4, 6):
+                return o
+            if frame[o] >> 4 or len(frame) <= o + 18:
+                raise _NoIP("mpls")
+            # a pseudowire's control word and an Ethernet frame (RFC 4448)
+            kind, o = _u16(frame, o + 16), o + 18
         elif kind == 0x0806:
             raise _NoIP("arp")
         elif kind <= 1500:
@@ -79,16 +85,11 @@ def _ethernet(frame: bytes, o: int = 0) -> int:
     return _ethertype(frame, _u16(frame, o + 12), o + 14)
 
 
-def _mpls(frame: bytes, o: int) -> int:
-    """RFC 3032 label stack; below it IP, or a pseudowire's control word and an Ethernet frame (RFC 4448)."""
+def _below_labels(frame: bytes, o: int) -> int:
+    """Where an MPLS label stack (RFC 3032) ends."""
     while not frame[o + 2] & 1:
         o += 4
-    o += 4
-    if frame[o] >> 4 in (4, 6):
-        return o
-    if frame[o] >> 4 == 0 and len(frame) > o + 18:
-        return _ethernet(frame, o + 4)
-    raise _NoIP("mpls")
+    return o + 4
 
 
 def _ppp(frame: bytes, o: int) -> int:
