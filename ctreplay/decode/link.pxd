@@ -7,6 +7,7 @@ cdef int _FRAME_SHORT
 cdef int _ARP
 cdef int _PPP
 cdef int _IP_VERSION
+cdef int _NESTING
 cdef int _MAX_NESTING
 
 

@@ -14,6 +14,7 @@ _FRAME_SHORT = reasons.CODES["frame_short"]
 _ARP = reasons.CODES["arp"]
 _PPP = reasons.CODES["ppp"]
 _IP_VERSION = reasons.CODES["ip_version"]
+_NESTING = reasons.CODES["nesting"]
 _MAX_NESTING = 12
 
 
@@ -64,7 +65,9 @@ class Link:
         depth = 0
         while kind == 0x8100 or kind == 0x88A8 or kind == 0x9100 or kind == 0x9200 or kind == 0x9300:
             depth += 1
-            if end - o < 4 or depth > _MAX_NESTING:
+            if depth > _MAX_NESTING:
+                return _NESTING
+            if end - o < 4:
                 return _FRAME_SHORT
             kind = octets.be16(pkt.buf, o + 2)
             o += 4

@@ -137,7 +137,7 @@ def test_whole_and_cut(name: str, family: int) -> None:
         (1, MACS + b"\x88\xcc" + bytes(28), "ethertype 0x88cc"),
         (1, MACS + b"\x05\xdc\x42\x42\3" + bytes(28), "llc"),
         (1, MACS + b"\0\x40\xaa\xaa\3\0\0\x0c\x08\0" + bytes(28), "llc"),
-        (1, MACS + b"\x81\0\0\1" * 13 + b"\x08\0" + V4, "frame_short"),
+        (1, MACS + b"\x81\0\0\1" * 13 + b"\x08\0" + V4, "nesting"),
         (1, MACS + (b"\x88\x47\0\1\x01\x40\0\0\0\0" + MACS) * 2000 + b"\x08\0" + V4, "nesting"),
         (1, MACS + b"\0\x10\xaa\xaa\3\0\0\0" * 1 + b"\x88\xb5", "ethertype 0x88b5"),
         (1, MACS + b"\x88\x64\x11\0\0\1\0\x20\xc0\x21" + V4, "ppp"),
