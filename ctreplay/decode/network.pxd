@@ -23,6 +23,7 @@ cdef int _UDPLITE
 cdef int _GRE
 cdef int _GRE_PPP
 cdef int _MAX_PADDED
+cdef int _MAX_PAYLOAD
 cdef int _PAD1
 cdef int _PADN
 cdef int _ROUTER_ALERT
@@ -51,7 +52,7 @@ cdef class Network:
     @cython.locals(o=int, payload=int, nxt=int, total=int, end=int)
     cdef int ipv6(self, Packet pkt, int left) except -1
 
-    @cython.locals(o=int, size=int)
+    @cython.locals(o=int, size=cython.longlong, jumbo=cython.longlong)
     cdef int all_there_is(self, Packet pkt, int left) except? -1
 
     @cython.locals(o=int, end=int)

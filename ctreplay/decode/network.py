@@ -29,6 +29,7 @@ _UDPLITE = 136
 _GRE = 47
 _GRE_PPP = 0x880B
 _MAX_PADDED = 65535 + 40
+_MAX_PAYLOAD = 1 << 30
 # hop-by-hop options: what the kernel knows, and how many, and how much padding in a row it takes
 _PAD1 = 0
 _PADN = 1
@@ -171,9 +172,11 @@ class Network:
         """Payload when hop-by-hop options have the length: a jumbogram's (RFC 2675), without one all of the frame."""
         o = pkt.l3
         size = pkt.wirelen - (o - pkt.start) - 40
-        if left >= 48 and pkt.buf[o + 42] == _JUMBO and pkt.buf[o + 43] == 4 and octets.be32(pkt.buf, o + 44) < size:
-            size = octets.be32(pkt.buf, o + 44)
-        return size if size > 0 else 0
+        if left >= 48 and pkt.buf[o + 42] == _JUMBO and pkt.buf[o + 43] == 4:
+            jumbo = octets.be32(pkt.buf, o + 44)
+            size = jumbo if jumbo < size else size
+        # no frame is that long, whatever a capture claims
+        return 0 if size < 0 else min(size, _MAX_PAYLOAD)
 
     def dropped_on_receipt(self, pkt: Packet, left: int) -> int:
         """Why an IPv6 packet does not come as far as conntrack (ip6_rcv), 0 if it does."""

@@ -175,6 +175,17 @@ class TestIpv6:
             verdict = machine.send(packet[:4] + bytes(2) + packet[6:size], wirelen=wire)
             assert verdict.ctstate in ("", "INVALID", "NEW")
 
+    @pytest.mark.parametrize("wire", [0, 30, 100, 70_000, 2**31, 2**32 - 1])
+    @pytest.mark.parametrize("jumbo", [None, 50, 65_536, 2**31, 2**32 - 1])
+    def test_length_of_jumbograms(self, wire: int, jumbo: int | None) -> None:
+        """In unsigned 32 bits a frame shorter than its header would be a very long one."""
+        option = bytes(6) if jumbo is None else b"\xc2\4" + jumbo.to_bytes(4)
+        packet = b.ipv6(A6, B6, 17, UDP, ((0, b"\0\0" + option),))
+        machine = Machine()
+        machine.send(packet[:4] + bytes(2) + packet[6:], wirelen=wire)
+        payload = min(wire - 40, 1 << 30) if jumbo is None else min(wire - 40, jumbo, 1 << 30)
+        assert machine.engine.packets[0].l3_len == 40 + max(payload, 0)
+
     @pytest.mark.parametrize("header", [HOP, ROUTE, DEST, AUTH], ids=lambda h: str(h[0]))
     def test_cut_by_the_snap_length(self, header: tuple[int, bytes]) -> None:
         whole = b.ipv6(A6, B6, 17, UDP, (header,))
