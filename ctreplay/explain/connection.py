@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ctreplay.engine import PACKETS_ALL
+from ctreplay.explain.announced import Announced
 from ctreplay.explain.observe import Happened, Step, Tuple, Watch
 from ctreplay.explain.packet import verdict
 from ctreplay.explain.sentences import flag_names
@@ -235,7 +236,6 @@ class Life:
             "tcp_challenge_ack": "challenge ACK swallowed in LAST_ACK",
             "tcp_rst_not_exact": "RST not at the expected sequence number: state kept, timeout shortened",
             "tcp_syn_retransmitted": "SYN repeated without an answer",
-            "expected": "expected by a helper",
         }
         text = texts.get(s.reason)
         if text is None and s.ctstate == "INVALID":
@@ -267,22 +267,25 @@ def explain_connection(
         lives.append(Life(everything))
         return Watch(one, lives[0].take)
 
-    def work(travel: Travel) -> tuple[int, dict[str, Any] | None]:
+    def work(travel: Travel) -> tuple[int, dict[str, Any] | None, Announced]:
+        announced = travel.helpers.table.journal = Announced(travel.helpers.observe)
         travel.to(END)
         left = None
         watch: Watch = travel.engine.sink  # type: ignore[assignment]
         for e in travel.engine.tracker.table.entries():
             if e.conn_id in watch.conn_ids:
                 left = {"conn_id": e.conn_id, "timeout_left_s": (e.deadline - travel.now) / _SECOND}
-        return travel.now, left
+        return travel.now, left, announced
 
-    end, left = journey(origin, work, sink=sink, level=PACKETS_ALL)
+    end, left, announced = journey(origin, work, sink=sink, level=PACKETS_ALL)
     life = lives[0]
     life.flush()
     if life.live is not None:
         life.live |= {"end_reason": "capture_end", "ended_by": life.closing()}
         if left is not None:
             life.live["timeout_left_s"] = left["timeout_left_s"]
+    for entry in life.lives:
+        entry["expected_by"] = announced.by_child.get(entry["conn_id"])
     items, shown = life.items, life.lives
     if conn_id is not None and len(shown) > 1:
         items, shown = of_one_life(life, conn_id)

@@ -8,6 +8,7 @@ from typing import Any
 
 from ctreplay import reasons
 from ctreplay.engine import PACKETS_ALL
+from ctreplay.explain.announced import Announced, because
 from ctreplay.explain.observe import Happened, Last, Step, Tuple, Watch
 from ctreplay.explain.sentences import flag_names, sentences
 from ctreplay.explain.wireshark import conversation, frames
@@ -41,11 +42,12 @@ def only(journey: Journey, origin: Origin, number: int) -> Last:
     return found
 
 
-def watched(journey: Journey, origin: Origin, one: Tuple, number: int) -> tuple[Step | None, Watch]:
-    """Packet `number` with what its connection was like before it."""
+def watched(journey: Journey, origin: Origin, one: Tuple, number: int) -> tuple[Step | None, Watch, Announced]:
+    """Packet `number` with what its connection was like before it, and what had announced which connection."""
 
-    def work(travel: Travel) -> tuple[Step | None, Watch]:
+    def work(travel: Travel) -> tuple[Step | None, Watch, Announced]:
         sink: Watch = travel.engine.sink  # type: ignore[assignment]
+        announced = travel.helpers.table.journal = Announced(travel.helpers.observe)
         # the numbers as they stood before the packet, and who had set them
         travel.to_packet(number - 1, number)
         before = dict(sink.changed)
@@ -53,7 +55,7 @@ def watched(journey: Journey, origin: Origin, one: Tuple, number: int) -> tuple[
         travel.to_packet(number)
         sink.changed, after = before, sink.changed
         sink.changed.update({name: after[name] for name in after if name not in before})
-        return (found[-1] if found else None), sink
+        return (found[-1] if found else None), sink, announced
 
     found: list[Step] = []
 
@@ -62,7 +64,9 @@ def watched(journey: Journey, origin: Origin, one: Tuple, number: int) -> tuple[
             found.append(item)
             del found[:-1]
 
-    answer: tuple[Step | None, Watch] = journey(origin, work, sink=lambda: Watch(one, take), level=PACKETS_ALL)
+    answer: tuple[Step | None, Watch, Announced] = journey(
+        origin, work, sink=lambda: Watch(one, take), level=PACKETS_ALL
+    )
     return answer
 
 
@@ -71,13 +75,14 @@ def explain_packet(journey: Journey, origin: Origin, number: int) -> dict[str, A
     last = only(journey, origin, number)
     step, one = last.step, last.tuple
     assert step is not None
-    watch = None
+    watch = expected_by = None
     if last.entry_tuple is not None:
         # directions are those of the entry
         one = last.entry_tuple
     if one is not None and not step.icmp_error:
-        seen, watch = watched(journey, origin, one, number)
+        seen, watch, announced = watched(journey, origin, one, number)
         step = seen or step
+        expected_by = announced.by_child.get(step.conn_id or 0)
     with_ports = last.tuple is not None and step.proto in (6, 17, 132, 136)
     found: dict[str, Any] = {
         "packet": number,
@@ -104,8 +109,11 @@ def explain_packet(journey: Journey, origin: Origin, number: int) -> dict[str, A
         "timeout_left_s": None if step.deadline is None else max(step.deadline - step.now, 0) / 1e9,
         "refreshed": step.refreshed,
         "explanation": sentences(step, origin.sysctls),
+        "expected_by": expected_by,
         "kernel_log": wording(step),
     }
+    if expected_by and step.ctstate in ("NEW", "RELATED"):
+        found["explanation"].append(because(expected_by) + ".")
     if step.flags is not None:
         found["tcp"] = {
             "flags": flag_names(step.flags),

@@ -6,6 +6,7 @@ import textwrap
 from typing import Any
 
 from ctreplay.cli.common import printable
+from ctreplay.explain.announced import because
 from ctreplay.explain.find import endpoint
 from ctreplay.timetravel.instant import show
 
@@ -176,6 +177,8 @@ def connection_page(found: dict[str, Any], page: Page) -> list[str]:
         else:
             text += f" to the end of the capture, {one.get('timeout_left_s', 0):.1f} s left"
         page.label(f"Entry {one['conn_id']}", text)
+        if one["expected_by"]:
+            page.label("Expected", because(one["expected_by"]))
         page.label("Ended by", one["ended_by"])
     if found["other_entries"]:
         others = ", ".join(str(number) for number in found["other_entries"][:10])

@@ -132,6 +132,30 @@ def test_ladders(columns: int, run: Run, monkeypatch: pytest.MonkeyPatch, tmp_pa
             assert counts[0] == counts[1]
 
 
+@pytest.mark.parametrize("name", ["ftp_active", "ftp_ipv6", "tftp", "sip_call", "irc_dcc"])
+@pytest.mark.parametrize("helper", ["all", None])
+def test_what_announced_a_connection(name: str, helper: str | None, run: Run, tmp_path: Path) -> None:
+    """The packet that said so and its words, as the table of expectations has them; also with the helper off."""
+    options = ["--helper", helper] if helper else []
+    assert run(SAMPLES / f"{name}.pcap", "-o", tmp_path / "d.ctreplay", "-q", *options)[0] == 0
+    rows = duckdb.sql(
+        "SELECT child_conn_id, created_packet, text, helper, master_conn_id"
+        f" FROM '{tmp_path}/d.ctreplay/expectations.parquet' WHERE child_conn_id IS NOT NULL"
+    ).fetchall()
+    assert rows
+    child, packet, text, parser, master = rows[-1]
+    by = {"packet": packet, "text": text, "helper": parser, "conn_id": master, "observed": helper is None}
+    said = f"RELATED because packet {packet} said {text} "
+    found = answer(run, tmp_path / "d.ctreplay", "--packet", child)
+    assert found["expected_by"] == by and said in found["explanation"][-1]
+    assert found["ctstate"] == ("RELATED" if helper else "NEW")
+    assert answer(run, tmp_path / "d.ctreplay", "--packet", packet)["expected_by"] is None
+    assert answer(run, tmp_path / "d.ctreplay", child)["entries"][0]["expected_by"] == by
+    for words in ([child], ["--packet", child]):
+        code, out, _ = run("explain", tmp_path / "d.ctreplay", *words)
+        assert code == 0 and said.strip() in " ".join(out.split())
+
+
 def test_a_life_with_a_second_one(run: Run, tmp_path: Path) -> None:
     """Closed, opened anew: each life by its number, both by the ends."""
     capture = SAMPLES / "tuple_reuse.pcap"
