@@ -13,6 +13,7 @@ import typer
 
 from ctreplay.cli.common import fail
 from ctreplay.cli.origin import Captures, Helpers, Json, SysctlFile, Sysctls, journey, open_origin
+from ctreplay.cli.pipes import kept
 
 if TYPE_CHECKING:
     from ctreplay.explain.find import Wanted
@@ -43,19 +44,20 @@ def explain(
 ) -> None:
     """Why a packet got its verdict; how a connection lived."""
     source, *conn = words
+    if packet is not None and conn:
+        fail("either --packet N or a connection, not both")
     origin = open_origin([source], sysctl, sysctl_file, capture, helper)
-    if packet is not None:
-        if conn:
-            fail("either --packet N or a connection, not both")
-        from ctreplay.explain.packet import explain_packet
+    with kept(origin.paths) as origin.paths:
+        if packet is not None:
+            from ctreplay.explain.packet import explain_packet
 
-        write(explain_packet(journey, origin, packet), "packet", json)
-    elif conn:
-        life(origin, source, conn, everything, json)
-    else:
-        from ctreplay.explain.worth import worth_explaining
+            write(explain_packet(journey, origin, packet), "packet", json)
+        elif conn:
+            life(origin, source, conn, everything, json)
+        else:
+            from ctreplay.explain.worth import worth_explaining
 
-        write(worth_explaining(journey, origin, source), "worth", json)
+            write(worth_explaining(journey, origin, source), "worth", json)
 
 
 def life(origin: Origin, source: str, conn: list[str], everything: bool, json: bool) -> None:

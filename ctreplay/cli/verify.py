@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import shutil
 import sys
-import tempfile
 from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
@@ -14,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from ctreplay.cli.common import EXIT_FAILED, Exit, fail, note, printable, read_sysctls
+from ctreplay.cli.pipes import kept
 
 if TYPE_CHECKING:
     from ctreplay.verify.compare import Difference
@@ -39,8 +38,7 @@ def verify(
     from ctreplay.verify.run import verify_captures
 
     values = read_sysctls(sysctl, sysctl_file)
-    with tempfile.TemporaryDirectory(prefix="ctreplay-stdin-") as folder:
-        paths = [_spooled(path, Path(folder)) for path in captures]
+    with kept(captures) as paths:
         try:
             found = verify_captures(paths, values)
         except CannotVerify as exc:
@@ -54,16 +52,6 @@ def verify(
         _show(found, limit)
     if found.report.differences:
         raise Exit(EXIT_FAILED)
-
-
-def _spooled(path: str, folder: Path) -> str:
-    """A pipe is kept in a file: it has to be read twice."""
-    if path != "-":
-        return path
-    target = folder / "stdin"
-    with target.open("wb") as out:
-        shutil.copyfileobj(sys.stdin.buffer, out)
-    return str(target)
 
 
 def _as_json(found: Verification) -> dict[str, Any]:

@@ -79,7 +79,11 @@ def replay_side(name: str, options: Options, target: Path) -> str:
 def _replay(todo: Sequence[tuple[str, Options, Path]]) -> None:
     from ctreplay.check.run import cores
 
-    if len(todo) < 2 or cores() < 2 or sum(map(_size, (name for name, _, _ in todo))) < 20_000_000:
+    names = [name for name, _, _ in todo]
+    if names.count("-") > 1:
+        raise SideError("-: the standard input can be read only once")
+    # which a process of its own does not have
+    if len(todo) < 2 or cores() < 2 or "-" in names or sum(map(_size, names)) < 20_000_000:
         errors = [replay_side(*one) for one in todo]
     else:
         import multiprocessing

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -192,6 +193,15 @@ def test_datasets_and_captures_are_the_same_to_diff(run, folder):
     done = run("diff", "a.ctreplay", "nothing.pcap", cwd=folder)
     assert done.returncode == 2
     assert "nothing.pcap" in done.stderr
+
+
+def test_one_side_of_a_difference_is_a_pipe(run, folder, monkeypatch):
+    for sides in (["-", "base.pcap"], ["base.pcap", "-"]):
+        with (folder / "base.pcap").open() as pipe:
+            monkeypatch.setattr(sys, "stdin", pipe)
+            assert run("diff", *sides, cwd=folder).returncode == 0
+    done = run("diff", "-", "-", cwd=folder)
+    assert done.returncode == 2 and "only once" in done.stderr
 
 
 def test_equal_replays_give_equal_tables(run, folder):

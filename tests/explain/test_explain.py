@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -205,6 +207,22 @@ def test_no_window_check_where_there_was_none(run: Run) -> None:
 def test_connection_that_never_was(run: Run) -> None:
     code, out, _ = run("explain", SAMPLES / "midstream.pcap", "198.51.100.20:8004->10.1.0.10:61004")
     assert code == 0 and "no entry was ever made for it" in out and "INVALID: tcp_not_opening" in out
+
+
+def test_a_pipe_is_read_as_often_as_it_takes(run: Run, tmp_path: Path) -> None:
+    capture = SAMPLES / "invalid_window.pcap"
+    for words in (["--packet", 121], [1], ["tcp", "10.1.0.10:48000", "198.51.100.20:5003"]):
+        expected = run("explain", capture, *words)
+        assert expected[0] == 0 and run("explain", "-", *words, stdin=capture.read_bytes()) == expected
+        fifo = tmp_path / "fifo"
+        os.mkfifo(fifo)
+        writer = threading.Thread(target=lambda: fifo.write_bytes(capture.read_bytes()))  # noqa: B023
+        writer.start()
+        assert run("explain", fifo, *words) == expected
+        writer.join()
+        fifo.unlink()
+    code, _, err = run("explain", "-", "--packet", 3, stdin=b"no capture")
+    assert code == 2 and "not a capture" in err
 
 
 def test_questions_without_answer(run: Run) -> None:
