@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import tempfile
@@ -33,6 +34,7 @@ def extract(
     annotate: bool = typer.Option(False, "--annotate", help="Verdict and reason as packet comments (pcapng)."),
     captures: Captures = None,
     force: bool = typer.Option(False, "--force", help="Replace an existing file."),
+    as_json: bool = typer.Option(False, "--json", help="What was written as one JSON object on stdout."),
 ) -> None:
     """Write the packets of connections as a capture that Wireshark opens.
 
@@ -50,6 +52,8 @@ def extract(
     if not (conns or query or sql):
         fail("nothing to extract: name connections, or use --query NAME or -c SQL")
     suffix = output.suffix.lower()
+    if str(output) == "-" and as_json:
+        fail("--json needs another output than -: the packets themselves go to stdout")
     if str(output) != "-" and suffix not in (".pcap", ".pcapng"):
         fail(f"{output}: the name must end in .pcapng or .pcap")
     if annotate and suffix == ".pcap":
@@ -62,6 +66,9 @@ def extract(
         count, connections = _extract(dataset, wanted, packets, output, related, annotate, captures or [])
     except (ExtractError, DatasetError, SqlError, QueryError, OriginError, CaptureError) as exc:
         fail(str(exc))
+    if as_json:
+        print(json.dumps({"output": str(output), "packets": count, "connections": connections}))
+        return
     what = f" of {connections:,} connection{'s' if connections != 1 else ''}" if connections else ""
     note(f"{count:,} packet{'s' if count != 1 else ''}{what} written to {output}")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import shutil
 import subprocess
 
@@ -230,6 +231,16 @@ def test_mixed_link_types_need_pcapng(run_ctreplay, tmp_path):
     assert done.returncode == 0
     assert {frame[3] for frame in frames(tmp_path / "o.pcapng")} == {1, 101}
     assert len(frames(tmp_path / "o.pcapng")) == 36
+
+
+def test_json(replayed, run_ctreplay, tmp_path):
+    dataset = replayed("invalid_then_rst.pcap", "all")
+    target = tmp_path / "out.pcapng"
+    done = run_ctreplay("extract", dataset, 12, "-o", target, "--json")
+    assert done.returncode == 0 and not done.stderr
+    assert json.loads(done.stdout) == {"output": str(target), "packets": 11, "connections": 1}
+    done = run_ctreplay("extract", dataset, 12, "-o", "-", "--json")
+    assert done.returncode == 2 and not done.stdout and "stdout" in done.stderr
 
 
 def test_standard_output(replayed, tmp_path):
