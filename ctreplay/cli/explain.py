@@ -126,7 +126,7 @@ def write(found: dict[str, Any], kind: str, json: bool) -> None:
         return
     from ctreplay.explain import screen, worth
 
-    colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+    colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
     page = screen.Page(shutil.get_terminal_size((80, 24)).columns, colour)
     pages = {"packet": screen.packet_page, "connection": screen.connection_page, "worth": worth.worth_page}
     sys.stdout.writelines(line + "\n" for line in pages[kind](found, page))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime, timedelta
-from typing import Any, TextIO
+from typing import Any, Literal, TextIO
 
 from rich import box
 from rich.console import Console, Group
@@ -25,9 +26,11 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def render(found: dict[str, Any], file: TextIO, width: int | None = None) -> None:
-    """Print the triage dictionary; colour only on a terminal, NO_COLOR obeyed."""
+    """Print the triage dictionary; styles only on a terminal, and none with NO_COLOR."""
+    # with NO_COLOR rich itself leaves bold and dim
+    colours: Literal["auto"] | None = None if os.environ.get("NO_COLOR") else "auto"
     # addresses in brackets and names of files are no markup
-    console = Console(file=file, width=width, highlight=False, markup=False, emoji=False)
+    console = Console(file=file, width=width, color_system=colours, highlight=False, markup=False, emoji=False)
     # written at once and by us: when the reader has gone, that is no failure
     with console.capture() as page:
         _draw(found, console)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import resource
@@ -41,6 +42,33 @@ def test_plain_run(tmp_path: Path) -> None:
     assert done.returncode == 0 and leftovers(tmp_path) == ["dns_lost_answer.ctreplay"]
     assert "\x1b" not in done.stdout + done.stderr, "no colours into a pipe"
     assert len(done.stdout.splitlines()) <= 50 and max(map(len, done.stdout.splitlines())) <= 120
+
+
+@pytest.mark.parametrize("words", [["replay", SAMPLE, "-o", "x"], ["explain", SAMPLE, "1"]], ids=["replay", "explain"])
+@pytest.mark.parametrize("value", [None, "", "1"])
+def test_no_color(words: list[str | Path], value: str | None, tmp_path: Path) -> None:
+    """On a terminal: styles, unless NO_COLOR is there and not empty."""
+    ours, its = os.openpty()
+    more = {} if value is None else {"NO_COLOR": value}
+    process = subprocess.Popen(
+        command(*words), cwd=tmp_path, env=environment() | {"TERM": "xterm"} | more, stdout=its,
+        stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    os.close(its)
+    shown = b""
+    with contextlib.suppress(OSError):  # its end
+        while piece := os.read(ours, 65536):
+            shown += piece
+    os.close(ours)
+    assert process.wait(timeout=60) == 0 and b"Traceback" not in shown and shown
+    assert (b"\x1b[" in shown) is (not value)
+
+
+def test_every_command_has_json() -> None:
+    from ctreplay.cli.common import COMMANDS
+
+    for name in COMMANDS:
+        assert " --json " in run(name, "--help").stdout, name
 
 
 def test_an_existing_dataset_stays(tmp_path: Path) -> None:
