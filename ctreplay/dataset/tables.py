@@ -18,10 +18,13 @@ from ctreplay.parquet.encoding import Encoder
 from ctreplay.parquet.file import Chunk, ParquetFile
 
 _SORTED_BY = {
+    # written when they end
+    "connections": ["end_ts"],
     "transitions": ["transition_id"],
     "packets": ["packet"],
     "expectation_events": ["event_id"],
     "occupancy": ["ts"],
+    "captures": ["capture"],
 }
 
 

@@ -116,6 +116,21 @@ def test_rows_are_in_replay_order(dataset: Path) -> None:
         assert values == sorted(values) and len(set(values)) == len(values)
 
 
+@pytest.mark.parametrize("limit", [0, 40])
+def test_row_groups_say_how_they_are_sorted(limit: int, tmp_path: Path) -> None:
+    """And are: DuckDB and others believe it."""
+    captures = [SAMPLES / name for name in ("tuple_reuse.pcap", "half_open.pcap", "table_pressure.pcap.zst")]
+    replay_to(captures, tmp_path / "out", sysctls={"nf_conntrack_max": limit}, packets="all")
+    named = {"connections": "end_ts", "transitions": "transition_id", "packets": "packet", "occupancy": "ts",
+             "captures": "capture"}  # fmt: skip
+    for table, name in named.items():
+        file = pq.ParquetFile(tmp_path / "out" / f"{table}.parquet")
+        (by,) = file.metadata.row_group(0).sorting_columns
+        assert file.schema_arrow.names[by.column_index] == name and not by.descending
+        values = file.read()[name].cast("int64").to_pylist()
+        assert len(values) > 1 and values == sorted(values)
+
+
 def check_sums(target: Path) -> None:
     """What must hold of every dataset with all packets."""
     db = duckdb.connect()
