@@ -141,7 +141,6 @@ def _ipv6(data: bytes) -> Prepared:
         _fit(raw, 40 + size)
     if following == 0:
         _complete_options(raw, len(data))
-    raw[7] = 64
     packet = Prepared(raw, 6, following, bytes(raw[8:24]), bytes(raw[24:40]), 40)
     at = 40
     while at + 8 <= len(raw):

@@ -71,3 +71,9 @@ def test_hop_by_hop_options_that_the_capture_cut_are_completed(captured: int) ->
         kinds.append(raw[at])
         at += 1 if raw[at] == 0 else 2 + raw[at + 1]
     assert at == 40 + size and set(kinds) <= {0x1E, 1}
+
+
+def test_the_hop_limit_stays_as_a_redirect_is_judged_by_it() -> None:
+    whole = b.ipv6(A, B, 58, b.icmp(137, 0, data=bytes(40)))
+    for limit in (255, 64, 0):
+        assert prepare(whole[:7] + bytes([limit]) + whole[8:]).raw[7] == limit
