@@ -10,7 +10,16 @@ from functools import partial
 
 from ctreplay import pages
 from ctreplay.child import without_numpy
-from ctreplay.cli.common import EXIT_FINE, EXIT_INTERRUPTED, EXIT_USAGE, Exit, complain, fit_encoding, reader_has_gone
+from ctreplay.cli.common import (
+    EXIT_FINE,
+    EXIT_INTERRUPTED,
+    EXIT_USAGE,
+    Exit,
+    complain,
+    fit_encoding,
+    reader_has_gone,
+    unfailing_stderr,
+)
 from ctreplay.cli.plain import plain_replay
 
 # libraries that have something to do when the interpreter ends
@@ -47,6 +56,7 @@ def program() -> None:
     pages.for_objects()
     without_numpy()
     fit_encoding()
+    unfailing_stderr()
     try:
         main(freeze=True)
     except SystemExit as end:

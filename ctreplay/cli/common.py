@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 # command, which is also the name of its module and of the function in it: panel of the help
 COMMANDS = {
@@ -88,6 +88,24 @@ def fit_encoding() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper) and codecs.lookup(stream.encoding).name != "utf-8":
             stream.reconfigure(errors="ctreplay")
+
+
+class _Forgiving(io.FileIO):
+    """Where it cannot be written, what is written is lost."""
+
+    def write(self, data: Any, /) -> int:
+        try:
+            return super().write(data) or len(data)
+        except OSError:
+            return len(data)
+
+
+def unfailing_stderr() -> None:
+    """Results and exit code do not depend on who listens to messages: a full disk or a reader that has gone."""
+    old = sys.stderr
+    if isinstance(old, io.TextIOWrapper):
+        buffer = io.BufferedWriter(_Forgiving(old.fileno(), "w", closefd=False))
+        sys.stderr = io.TextIOWrapper(buffer, old.encoding, old.errors, line_buffering=True)
 
 
 def reader_has_gone() -> None:

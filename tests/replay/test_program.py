@@ -326,6 +326,30 @@ def test_output_to_a_full_disk(saying: Callable[..., Any], words: list[str], unb
     assert "Exception" not in done.stderr and done.stderr.count("No space left on device") == 1
 
 
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("full", [False, True])
+def test_messages_that_cannot_be_written(tmp_path: Path, full: bool, unbuffered: str) -> None:
+    """Results and exit codes are the same as where somebody reads the messages."""
+    if full and not os.path.exists("/dev/full"):
+        pytest.skip("there is no /dev/full")
+    damaged = SAMPLES / "truncated.pcap"
+    assert run(damaged, "-q", "-o", tmp_path / "x").returncode == 0
+    for words in (
+        [damaged, "-o", tmp_path / "y", "--force", "--strict"], ["list", tmp_path / "x"],
+        ["diff", tmp_path / "x", SAMPLES / "vlan.pcap"], ["list", "nothing"], ["list"],
+    ):  # fmt: skip
+        read = run(*words, env={"PYTHONUNBUFFERED": unbuffered})
+        reading, writing = os.pipe()
+        os.close(reading)
+        with open("/dev/full", "w") if full else os.fdopen(writing) as lost:
+            done = subprocess.run(
+                command(*words), env=environment(PYTHONUNBUFFERED=unbuffered), stdout=subprocess.PIPE, stderr=lost,
+                text=True, timeout=60, check=False,
+            )  # fmt: skip
+        assert read.stderr, words
+        assert (done.returncode, bool(done.stdout)) == (read.returncode, bool(read.stdout)), words
+
+
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp437"])
 def test_other_encodings(saying: Callable[..., Any], tmp_path: Path, encoding: str) -> None:
     """Lines, arrows and dots that a terminal lacks become what looks like them."""
