@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from ctreplay.cli.common import EXIT_USAGE, Exit, fail, note, read_sysctls
+from ctreplay.cli.common import EXIT_USAGE, Exit, fail, note, note_damage, read_sysctls
 
 if TYPE_CHECKING:
     from ctreplay.dataset.rows import RowSink
@@ -70,15 +70,19 @@ def journey(
     sink: Callable[[], RowSink] | None = None,
     level: int = 0,
 ) -> Found:
-    """`ctreplay.timetravel.travel` with its errors as messages."""
+    """`ctreplay.timetravel.travel` with its errors as messages, and a note of damage that no dataset has told of."""
     from ctreplay.capture import CaptureError
     from ctreplay.timetravel.origin import OriginError
     from ctreplay.timetravel.travel import NoSuchPacket, travel
 
+    told = len(origin.damage)
     try:
         return travel(origin, work, sink=sink, level=level)
     except (CaptureError, OriginError, NoSuchPacket) as exc:
         raise Exit(EXIT_USAGE, str(exc)) from None
+    finally:
+        if origin.run is None:
+            note_damage([str(one) for one in origin.damage[told:]])
 
 
 def instant(text: str, option: str = "--at") -> Instant:

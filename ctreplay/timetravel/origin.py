@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ctreplay.capture import Damage
 from ctreplay.helpers import registry
 from ctreplay.tracker import sysctl
 
@@ -25,6 +26,7 @@ class Origin:
     """`paths` to replay with `sysctls` (all of them); `run` is run.json of a dataset, None for plain captures.
 
     `digests` holds the SHA-256 each path must have (None: unknown), for a dataset; none once they were compared.
+    `damage` are the places of the captures that a replay met and could not read.
     """
 
     name: str
@@ -33,6 +35,7 @@ class Origin:
     run: dict[str, Any] | None = None
     helpers: registry.Assignments = field(default_factory=dict)
     digests: list[str | None] = field(default_factory=list)
+    damage: list[Damage] = field(default_factory=list)
 
     def check(self, found: Sequence[str | None]) -> None:
         """Compare the digests of the files replayed with those of the dataset. Raises OriginError."""

@@ -168,6 +168,8 @@ def travel(
         raise
     finally:
         if captures is not None:
+            known = set(origin.damage)
+            origin.damage += [one for one in captures.damage if one not in known]
             captures.close()
         if collecting:
             gc.enable()

@@ -180,6 +180,23 @@ def test_damage_and_strict(tmp_path: Path) -> None:
     assert done.returncode == 3 and json.loads((tmp_path / "b" / "run.json").read_text())["complete"] is False
 
 
+@pytest.mark.parametrize(
+    "words", ["list", "list --at packet:99", "count", "events", "stats", "explain", "explain 1", "verify"]
+)
+def test_damage_is_told_of_without_a_dataset(tmp_path: Path, words: str) -> None:
+    """Once, whatever else is said; of a dataset the replay that wrote it has told."""
+    path = SAMPLES / "truncated.pcap"
+    name, *more = words.split()
+    done = run(name, path, *more, cwd=tmp_path)
+    if "cannot verify on this machine" in done.stderr:
+        pytest.skip(done.stderr)
+    assert done.returncode == (2 if "packet:99" in words else 0), done.stderr
+    assert done.stderr.count("damaged: ") == 1 and "frame 20, offset 3048" in done.stderr
+    if name != "verify":
+        assert run(path, "-o", tmp_path / "x", "-q").returncode == 0
+        assert "damaged" not in run(name, tmp_path / "x", *more).stderr
+
+
 def test_more_interfaces_than_can_be_told_apart(tmp_path: Path) -> None:
     """Each with a frame that is no IP, the last thousand damage: in linear time, and the screen is not full of it."""
     count = 66_500
