@@ -30,10 +30,15 @@ Item = dict[str, Any]
 
 
 class Life:
-    """Turns what a `Watch` sees into the rungs of the ladder; plain packets are folded unless `everything`."""
+    """Turns what a `Watch` sees into the rungs of the ladder; plain packets are folded unless `everything`.
 
-    def __init__(self, everything: bool) -> None:
+    With `conn_id` packets, bytes, gaps and oddities are those of that entry's life, as `of_one_life` cuts the ladder.
+    """
+
+    def __init__(self, everything: bool, conn_id: int | None = None) -> None:
         self.everything = everything
+        self.conn_id = conn_id
+        self.counting = True
         self.items: list[Item] = []
         self.waiting: deque[Item] = deque()
         self.fold: Item | None = None
@@ -42,17 +47,21 @@ class Life:
         self.last_ts: int | None = None
         self.deadline: int | None = None
         self.eventful = 0
+        self.lives: list[Item] = []
+        self.live: Item | None = None
+        self.ending: Item | None = None
+        self.fins: list[tuple[int, int]] = []
+        self.clear()
+
+    def clear(self) -> None:
+        """Nothing counted yet."""
         self.packets = [0, 0]
         self.bytes = [0, 0]
         self.frames: list[int] = []
         self.captures: set[int] = set()
         self.gaps: list[tuple[int, int, int]] = []
         self.oddities: list[Item] = []
-        self.lives: list[Item] = []
-        self.live: Item | None = None
         self.reasons: dict[str, int] = {}
-        self.ending: Item | None = None
-        self.fins: list[tuple[int, int]] = []
 
     def take(self, item: Step | Happened) -> None:
         """The next thing that happened."""
@@ -78,22 +87,18 @@ class Life:
             left = self.deadline - s.now if self.deadline is not None and self.live is not None else None
             self.items.append({"kind": "idle", "ts_ns": s.now, "idle_ns": gap, "left_ns": left})
             self.after = _AROUND
-            self.gaps.append((gap, self.last_ts or 0, s.packet))
+            if self.counting:
+                self.gaps.append((gap, self.last_ts or 0, s.packet))
         self.last_ts = s.now
         if s.conn_id is not None:
             self.deadline = s.deadline
-        self.captures.add(s.capture)
-        if len(self.frames) < 1000:
-            self.frames.append(s.frame)
-        self.packets[s.direction] += 1
-        self.bytes[s.direction] += s.length
-        if s.reason:
-            self.reasons[s.reason] = self.reasons.get(s.reason, 0) + 1
         for h in s.happened:
             if h.event == "NEW":
                 self.begin(h, s)
             elif h.event == "DESTROY":
                 self.end(h, s)
+        if self.counting:
+            self.count(s)
         self.odd(s)
         if s.flags is not None and s.flags & _FIN and s.ctstate != "INVALID":
             self.fins.append((s.packet, s.direction))
@@ -106,6 +111,16 @@ class Life:
                 self.after = _AROUND
                 return
         self.plain(rung)
+
+    def count(self, s: Step) -> None:
+        """One more packet of what is counted."""
+        self.captures.add(s.capture)
+        if len(self.frames) < 1000:
+            self.frames.append(s.frame)
+        self.packets[s.direction] += 1
+        self.bytes[s.direction] += s.length
+        if s.reason:
+            self.reasons[s.reason] = self.reasons.get(s.reason, 0) + 1
 
     def plain(self, rung: Item) -> None:
         """A packet at which nothing happened."""
@@ -177,6 +192,10 @@ class Life:
                      "expected": "related" in h.changes, "direction": codes.DIRECTIONS[s.direction]}  # fmt: skip
         self.lives.append(self.live)
         self.fins = []
+        if self.conn_id is not None and len(self.lives) > 1:
+            self.counting = h.conn_id == self.conn_id
+            if self.counting:
+                self.clear()
 
     def end(self, h: Happened, s: Step | None) -> None:
         """The entry is gone."""
@@ -224,7 +243,15 @@ class Life:
 
     def odd(self, s: Step) -> None:
         """Things that should not be in a plain connection."""
-        if s.flags is not None and s.flags & _RST and s.ctstate not in ("INVALID", "") and s.state == "CLOSE":
+        # of several RSTs the first; one that destroyed its entry ended that one, not the next
+        if (
+            self.live is not None
+            and self.ending is None
+            and s.flags is not None
+            and s.flags & _RST
+            and s.ctstate not in ("INVALID", "")
+            and s.state == "CLOSE"
+        ):
             self.ending = {"packet": s.packet, "direction": s.direction}
         if s.reason == "tcp_midstream" and self.live is not None:
             self.live["midstream"] = True
@@ -245,7 +272,7 @@ class Life:
                 text = f"late packets after the entry was gone: {s.reason}"
         if text is None and s.icmp_error:
             text = "ICMP error about it"
-        if text is None:
+        if text is None or not self.counting:
             return
         for one in self.oddities:
             if one["text"] == text:
@@ -264,7 +291,7 @@ def explain_connection(
 
     def sink() -> Watch:
         lives.clear()
-        lives.append(Life(everything))
+        lives.append(Life(everything, conn_id))
         return Watch(one, lives[0].take)
 
     def work(travel: Travel) -> tuple[int, dict[str, Any] | None, Announced]:
@@ -320,9 +347,10 @@ def of_one_life(life: Life, conn_id: int) -> tuple[list[Item], list[Item]]:
     number = next((i for i, one in enumerate(life.lives) if one["conn_id"] == conn_id), None)
     if number is None:
         return life.items, life.lives
-    first = life.lives[number]["first_packet"]
+    # what came before any entry is shown with the first
+    first = life.lives[number]["first_packet"] if number else 0
     after = life.lives[number + 1]["first_packet"] if number + 1 < len(life.lives) else None
-    start = life.lives[number]["from_ts_ns"]
+    start = life.lives[number]["from_ts_ns"] if number else life.items[0]["ts_ns"]
     stop = life.lives[number + 1]["from_ts_ns"] if number + 1 < len(life.lives) else None
     found = []
     for item in life.items:

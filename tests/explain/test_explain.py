@@ -17,6 +17,7 @@ import pytest
 from ctreplay import reasons
 from ctreplay.capture.inputs import InputFile
 from ctreplay.explain.find import ConnError, Wanted, parse
+from tests.check import captures as c
 from tests.kernel.packets import load
 from tests.kernel.record import scenarios
 from tests.traffic import build as b
@@ -173,6 +174,26 @@ def test_a_life_with_a_second_one(run: Run, tmp_path: Path) -> None:
     assert [one["conn_id"] for one in by_number["entries"]] == [conn_id] and by_number["other_entries"]
     by_ends = answer(run, target, "tcp", f"{src}:{sport}", f"{dst}:{dport}")
     assert len(by_ends["entries"]) == 1 + len(by_number["other_entries"])
+
+
+def test_who_ended_each_life_and_what_it_carried(run: Run, tmp_path: Path) -> None:
+    """A RST that destroyed its entry ends no later one; of two RSTs the first; counts are of the life asked for."""
+    first, second = c.Tcp(40000, 443), c.Tcp(40000, 443)
+    opening = [(True, b.SYN), (False, b.SYN | b.ACK), (True, b.ACK)]
+    closing = [(True, b.FIN | b.ACK), (False, b.FIN | b.ACK), (True, b.ACK)]
+    frames = [first.send(*step) for step in [(True, b.SYN), (False, b.RST | b.ACK)]]
+    frames += [second.send(*step) for step in opening + closing]
+    third = c.Tcp(40001, 443)
+    frames += [third.send(*step) for step in [*opening, (False, b.RST | b.ACK), (True, b.RST)]]
+    capture = c.pcap(tmp_path / "one.pcap", [(c.T0 + n * c.SECOND // 10, data) for n, data in enumerate(frames)])
+    refused, closed, reset = (answer(run, capture, number) for number in (1, 3, 9))
+    assert refused["entries"][0]["ended_by"] == "the reply side: RST in packet 2, before any reply was seen"
+    assert closed["entries"][0]["ended_by"].startswith("the original side: first FIN in packet 6")
+    assert reset["entries"][0]["ended_by"].startswith("the reply side: RST in packet 12")
+    assert refused["packets"] == {"original": 1, "reply": 1} and refused["wireshark_frames"].endswith("{1..2}")
+    assert closed["packets"] == {"original": 4, "reply": 2} and closed["bytes"] == {"original": 160, "reply": 80}
+    both = answer(run, capture, "tcp", "10.0.0.1:40000", "192.0.2.80:443")
+    assert both["packets"] == {"original": 5, "reply": 3}
 
 
 def test_a_reset_that_ends_an_entry_at_once(run: Run, tmp_path: Path) -> None:
