@@ -5,20 +5,33 @@
 -- column: to_net | /24 or /64 of the receivers
 -- column: proto | protocol
 -- column: one_way | connections and rejected tuples seen in this direction only
--- column: both_ways | connections with packets in both directions
+-- column: both_ways | connections with packets in both directions, refused ones and the RST of a closed port included
 -- column: one_way_pct | share of one_way
 -- column: synack_first | SYN/ACKs without a SYN in this direction
 -- column: packets | packets of the one-way ones
 -- read: near 100 % with synack_first or data: the other direction takes a path that is not captured (or not through this
 --   firewall). Near 100 % with nothing but SYNs or single UDP packets: nobody answers; see never_replied.
 -- next: one_sided for the hosts; look at the routing between the two networks
-WITH seen AS (
-    SELECT same24(orig_src) AS from_net, same24(orig_dst) AS to_net, proto, NOT seen_reply AS one, orig_packets AS n,
-        false AS synack
-    FROM connections WHERE proto IN ('tcp', 'udp', 'sctp')
+WITH heard AS (
+    -- connections of which packets of the other side came but were refused
+    SELECT DISTINCT c.conn_id FROM connections c JOIN packets p ON p.tuple_conn_id = c.conn_id AND p.proto = c.proto
+        AND p.src = c.orig_dst AND p.sport = c.orig_dport AND (p.src, p.sport) <> (c.orig_src, c.orig_sport)
+), conn AS (
+    -- a RST that destroys the entry is no reply for the tracker, but a packet of the other side
+    SELECT c.*, NOT c.seen_reply AND c.reply_packets = 0 AND h.conn_id IS NULL AS one
+    FROM connections c LEFT JOIN heard h USING (conn_id) WHERE c.proto IN ('tcp', 'udp', 'sctp')
+), back AS (
+    -- tuples whose other direction was seen
+    SELECT orig_dst AS src, orig_src AS dst, orig_dport AS sport, orig_sport AS dport FROM conn WHERE proto = 'tcp'
+    UNION ALL SELECT orig_src, orig_dst, orig_sport, orig_dport FROM conn WHERE proto = 'tcp' AND NOT one
+    UNION ALL SELECT dst, src, dport, sport FROM packets WHERE proto = 'tcp' AND conn_id IS NULL
+), seen AS (
+    SELECT same24(orig_src) AS from_net, same24(orig_dst) AS to_net, proto, one, orig_packets AS n, false AS synack
+    FROM conn
     UNION ALL
     SELECT same24(any_value(src)), same24(any_value(dst)), 'tcp', true, count(*), bool_or(tcp_flags & 18 = 18)
-    FROM packets WHERE reason = 'tcp_not_opening' AND tuple_conn_id IS NULL
+    FROM packets ANTI JOIN back USING (src, dst, sport, dport)
+    WHERE reason = 'tcp_not_opening' AND tuple_conn_id IS NULL
     GROUP BY src, dst, sport, dport
 )
 SELECT from_net, to_net, proto, count(*) FILTER (one) AS one_way, count(*) FILTER (NOT one) AS both_ways,

@@ -5,7 +5,7 @@
 -- column: orig_dst | who did not answer
 -- column: proto | protocol
 -- column: dport | destination port; for ICMP the type
--- column: entries | entries without any reply
+-- column: entries | entries without any reply (a RST that refused the connection is one: see rst_origin)
 -- column: packets | packets sent in vain
 -- column: icmp_errors | ICMP errors that came back about them
 -- column: answered | entries of the same kind that were answered
@@ -15,17 +15,19 @@
 -- read: answered above 0 means the service works and some requests are lost; 0 means filtered, down, or the answers
 --   take another path. One-way protocols (syslog, traps, multicast) are here rightly.
 -- next: ctreplay explain DATASET CONN; one_sided if answers take another path; icmp_errors
-WITH e AS (
+WITH c AS (
+    SELECT *, NOT seen_reply AND reply_packets = 0 AS mute FROM conns
+), e AS (
     SELECT coalesce(conn_id, tuple_conn_id) AS conn_id, count(*) AS n FROM packets
     WHERE reason = 'icmp_error' GROUP BY ALL
 )
 SELECT c.orig_src, c.orig_dst, c.proto, coalesce(c.orig_dport, c.icmp_type) AS dport,
-    count(*) FILTER (NOT c.seen_reply) AS entries, (sum(c.orig_packets) FILTER (NOT c.seen_reply))::BIGINT AS packets,
-    coalesce(sum(e.n) FILTER (NOT c.seen_reply), 0)::BIGINT AS icmp_errors, count(*) FILTER (c.seen_reply) AS answered,
-    sum(c.held_ns) FILTER (NOT c.seen_reply) / 1e9 AS held_s, min(c.first_ts) FILTER (NOT c.seen_reply) AS first_ts,
-    min(c.conn_id) FILTER (NOT c.seen_reply) AS example
-FROM conns c LEFT JOIN e USING (conn_id)
+    count(*) FILTER (mute) AS entries, (sum(c.orig_packets) FILTER (mute))::BIGINT AS packets,
+    coalesce(sum(e.n) FILTER (mute), 0)::BIGINT AS icmp_errors, count(*) FILTER (c.seen_reply) AS answered,
+    sum(c.held_ns) FILTER (mute) / 1e9 AS held_s, min(c.first_ts) FILTER (mute) AS first_ts,
+    min(c.conn_id) FILTER (mute) AS example
+FROM c LEFT JOIN e USING (conn_id)
 GROUP BY c.orig_src, c.orig_dst, c.proto, coalesce(c.orig_dport, c.icmp_type)
-HAVING count(*) FILTER (NOT c.seen_reply) > 0
-ORDER BY entries DESC, c.orig_src, c.orig_dst, dport
+HAVING count(*) FILTER (mute) > 0
+ORDER BY entries DESC, c.orig_src, c.orig_dst, dport, c.proto
 LIMIT $top::BIGINT

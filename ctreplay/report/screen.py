@@ -115,7 +115,7 @@ def _entries(entries: dict[str, Any]) -> Text:
     text.append("ended by    ", style=_QUIET)
     text.append(_counts(entries["by_end_reason"]))
     if entries["unreplied"]:
-        text.append("\nno reply    ", style=_QUIET)
+        text.append("\nunreplied   ", style=_QUIET)
         unreplied, total = entries["unreplied"], entries["total"]
         text.append(f"{unreplied:,} ({share(unreplied, total)})", style=_WARN if 2 * unreplied > total else "")
     return text
@@ -189,7 +189,7 @@ def _talkers(talkers: dict[str, Any], width: int) -> Group:
     right.add_column("top services", overflow="fold", min_width=22)
     for table in (left, right):
         table.add_column("entries", justify="right", no_wrap=True)
-        table.add_column("no reply", justify="right", no_wrap=True)
+        table.add_column("unreplied", justify="right", no_wrap=True)
         table.add_column("bytes", justify="right", no_wrap=True)
     for row in talkers["sources"]:
         left.add_row(*map(Text, (row["address"], *_numbers(row))))

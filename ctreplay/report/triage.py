@@ -203,7 +203,9 @@ def _next(found: dict[str, Any]) -> list[dict[str, str]]:
     if found["invalid"]:
         propose(f"ctreplay query {quote(name)} invalid_by_reason", "which connections the INVALID packets belong to")
         propose(f"ctreplay explain {quote(name)}", "pick a packet and see why it got its verdict")
-    if entries["total"] and entries["unreplied"] > entries["total"] * 0.5 and entries["total"] > 20:
+    # what a RST refused stays unreplied for the tracker, but was answered
+    mute = entries["unreplied"] - entries["by_end_reason"].get("reset", 0)
+    if mute > entries["total"] * 0.5 and entries["total"] > 20:
         propose(f"ctreplay query {quote(name)} never_replied", "who got no answer")
     states = entries["by_state"]
     if states.get("SYN_SENT", 0) + states.get("SYN_RECV", 0) > max(20, entries["total"] * 0.3):

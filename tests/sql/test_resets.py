@@ -11,7 +11,7 @@ import ctreplay
 from ctreplay.sql import library
 from ctreplay.sql.execute import query_named
 from tests.check import captures as c
-from tests.traffic.build import ACK, PSH, RST, SYN
+from tests.traffic.build import ACK, FIN, PSH, RST, SYN
 
 Step = tuple[float, bool, int]
 
@@ -36,9 +36,9 @@ def ask(dataset: Path, name: str, **parameters: str) -> list[dict[str, Any]]:
 
 @pytest.fixture
 def replayed(tmp_path):
-    def replay(connections: list[list[Step]]) -> Path:
+    def replay(connections: list[list[Step]], **sysctls: int) -> Path:
         target = tmp_path / "resets.ctreplay"
-        ctreplay.replay(capture(tmp_path, connections), target, packets="all")
+        ctreplay.replay(capture(tmp_path, connections), target, packets="all", sysctls=sysctls, force=True)
         return target
 
     return replay
@@ -96,3 +96,27 @@ def test_invalid_then_rst_names_who_sent_an_accepted_rst(tmp_path):
     assert [(row["packet"], row["rst_packet"], row["rst_by"], row["state_before"]) for row in rows] == [
         (4, 5, "reply", "ESTABLISHED")
     ]
+
+
+def test_what_a_rst_refused_had_an_answer(replayed):
+    refused = [(0, True, SYN), (0.1, True, SYN), (0.2, False, RST | ACK)]
+    dataset = replayed([refused, refused, [(0, True, PSH | ACK), (0.1, True, PSH | ACK), (0.2, False, RST)]])
+    for name in ("never_replied", "one_sided", "syn_sent_refresh"):
+        assert ask(dataset, name) == [], name
+    assert ask(dataset, "asymmetric_pairs") == []
+    mute = [(0, True, SYN), (0.1, True, SYN), (0.2, True, RST | ACK)]
+    dataset = replayed([refused, mute])
+    assert [(row["entries"], row["answered"], row["example"]) for row in ask(dataset, "never_replied")] == [(1, 0, 4)]
+    assert [(row["flows"], row["example"]) for row in ask(dataset, "one_sided")] == [(1, 6)]
+    assert [(row["conn_id"], row["syns"]) for row in ask(dataset, "syn_sent_refresh")] == [(4, 2)]
+    assert [(row["one_way"], row["both_ways"]) for row in ask(dataset, "asymmetric_pairs")] == [(1, 1)]
+
+
+def test_refused_packets_of_both_sides_are_no_asymmetry(replayed):
+    # what is left of a connection closed after its entry had gone; an answer that opens nothing
+    dataset = replayed([[(0, True, FIN | ACK), (0.1, False, FIN | ACK)], [(0, True, SYN), (0.1, False, FIN | ACK)]])
+    assert ask(dataset, "one_sided") == []
+    assert ask(dataset, "asymmetric_pairs", min_conns="1") == []
+    # of the table that is full the SYN is dropped, its answer INVALID: nothing asymmetric
+    dataset = replayed([HANDSHAKE[:2], HANDSHAKE[:2]], nf_conntrack_max=1)
+    assert ask(dataset, "one_sided") == []
