@@ -19,6 +19,7 @@ from ctreplay.check.expect import COUNTERS, is_counter
 from ctreplay.check.load import load
 from ctreplay.check.nodes import CheckFileError
 from ctreplay.check.replays import Cache
+from ctreplay.check.tables import compare
 from ctreplay.check.testing import replay
 from tests.check import captures as c
 
@@ -45,6 +46,7 @@ BROKEN: dict[str, tuple[str, int | None, str]] = {
     "form as text": (HEAD + "      - expect: no invalid packets\n", 4, "has to be a mapping"),
     "bad count": (HEAD + "      - expect: {connections: many}\n", 4, "'>= 3'"),
     "negative count": (HEAD + "      - expect: {connections: -1}\n", 4, "number or a comparison"),
+    "a count without end": (HEAD + f"      - expect: {{connections: '{'9' * 5000}'}}\n", 4, "number or a comparison!"),
     "true as a count": (HEAD + "      - expect: {connections: true}\n", 4, "not true"),
     "modifier that does not go with it": (HEAD + "      - expect: {peak_entries: 3, where: 'x'}\n", 4, "does not go with"),
     "counter without is": (HEAD + "      - expect: {counter: drop}\n", 4, "needs an `is:`"),
@@ -211,6 +213,22 @@ def test_counts(text, yes, no, tmp_path):
     count = found.groups[0].assertions[0].expect.count
     assert all(count.holds(one) for one in yes)
     assert not any(count.holds(one) for one in no)
+
+
+# cells as they were found and as they were expected, and the lines of the difference
+CELLS: list[tuple[str, str, list[str]]] = [
+    ("1.0", "01", []), ("+1e3", "1000", []), (" x ", "x", []), ("0.30000000000000004", "0.3", []), ("NULL", "NULL", []),
+    ("1", "2", ["-2", "+1"]), ("-0.5", "0.5", ["-0.5", "+-0.5"]), ("1e3x", "1000", ["-1000", "+1e3x"]),
+    ("1795220959.876543", "1795220959.88", ["-1795220959.88", "+1795220959.87654"]),
+    ("++ a", "-- b", ["--- b", "+++ a"]), ("@@", "a", ["-a", "+@@"]),
+    ("9" * 5000, "9" * 5000, []), ("9" * 20, "9" * 19 + "8", ["-" + "9" * 19 + "8", "+" + "9" * 20]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("found", "expected", "difference"), CELLS)
+def test_cells(found, expected, difference):
+    lines = compare(("x",), [(found,)], ("x",), [(expected,)], False)
+    assert lines == ([" x", *difference] if difference else [])
 
 
 def test_yaml_words_stay_words(tmp_path):
