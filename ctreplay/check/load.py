@@ -22,8 +22,9 @@ FILE_KEYS = ("checks", "sysctls", "packets", "helpers")
 GROUP_KEYS = ("captures", "assert", "name", "merge", "sysctls", "packets", "helpers")
 ASSERTION_KEYS = ("name", "expect", "sql", "query", "parameters", "equals", "equals_file", "ordered")
 _PARTNERS = {"parameters": "`query`"}
-_COUNT = re.compile(r"\s*(==|=|!=|>=|<=|>|<)?\s*([0-9][0-9_,]*)\s*\Z")
-_RANGE = re.compile(r"\s*([0-9][0-9_,]*)\s*\.\.\s*([0-9][0-9_,]*)\s*\Z")
+_DIGITS = r"([0-9][0-9_,]{0,99})"
+_COUNT = re.compile(rf"\s*(==|=|!=|>=|<=|>|<)?\s*{_DIGITS}\s*\Z")
+_RANGE = re.compile(rf"\s*{_DIGITS}\s*\.\.\s*{_DIGITS}\s*\Z")
 
 
 def is_check_file(path: Path) -> bool:

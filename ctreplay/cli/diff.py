@@ -88,7 +88,7 @@ def diff(
 
 def _duration(text: str) -> int:
     """Nanoseconds."""
-    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*(ns|us|µs|ms|s|)", text.strip())
+    match = re.fullmatch(r"([0-9]{1,18}(?:\.[0-9]{1,18})?)\s*(ns|us|µs|ms|s|)", text.strip())
     if match is None:
         fail(f"--tolerance {text}: not a time; write 5ms, 0.1s or 200us")
     whole, _, fraction = match[1].partition(".")

@@ -53,7 +53,7 @@ def _fits(end: tuple[int, int, int | None], have: tuple[int, int, int]) -> bool:
 def parse(words: list[str]) -> int | Wanted:
     """A conn_id or what to look for. Raises ConnError."""
     text = " ".join(words).strip()
-    if re.fullmatch(r"\d+", text):
+    if re.fullmatch(r"\d{1,18}", text):
         return int(text)
     # a line of conntrack does as well
     pairs = dict(reversed(re.findall(r"\b(src|dst|sport|dport)=(\S+)", text)))

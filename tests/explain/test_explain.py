@@ -323,8 +323,11 @@ def test_ends_ipv6() -> None:
     found = parse(["udp", "[2001:db8::1]:53", "2001:db8::2"])
     assert isinstance(found, Wanted)
     assert [end[2] for end in found.ends] == [53, None] and found.ends[0][0] == 0x20010DB8 << 32
-    with pytest.raises(ConnError):
-        parse(["10.0.0.1:70000", "10.0.0.2"])
+    for wrong in ("10.0.0.1:70000", "9" * 5000):
+        with pytest.raises(ConnError):
+            parse([wrong, "10.0.0.2"])
+        with pytest.raises(ConnError):
+            parse([wrong])
 
 
 def test_captures_of_a_dataset_are_hashed_once(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
