@@ -52,9 +52,10 @@ class Page:
 
 def lasting(ns: int) -> str:
     """A length of time: `2.5 ms`, `12.3 s`, `5 m 12 s`, `3 h 05 m`, `2 d 4 h`."""
-    if ns < 1_000_000:
+    # up to what is rounded to the next unit
+    if ns < 999_500:
         return f"{ns / 1000:.0f} µs"
-    if ns < _SECOND:
+    if ns < 999_500_000:
         return f"{ns / 1_000_000:.3g} ms"
     seconds = ns / _SECOND
     if seconds < 120:
@@ -273,5 +274,5 @@ def outcome(item: dict[str, Any]) -> str:
     marks = [one for event in item["happened"] for one in event["changes"] if one in ("assured", "seen_reply")]
     words += [{"seen_reply": "replied"}.get(mark, mark) for mark in dict.fromkeys(marks)]
     if item["timeout_s"] is not None and item["refreshed"]:
-        words.append(f"{item['timeout_s']:g} s")
+        words.append(f"{item['timeout_s']:.15g} s")
     return ", ".join(words)

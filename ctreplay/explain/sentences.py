@@ -64,7 +64,7 @@ def accepted(step: Step) -> list[str]:
         text += f" in state {step.state}"
     found = [text + "."]
     if step.refreshed and step.deadline is not None:
-        found.append(f"It set the entry's timeout to {(step.deadline - step.now) / 1e9:g} s.")
+        found.append(f"It set the entry's timeout to {(step.deadline - step.now) / 1e9:.15g} s.")
     return found
 
 

@@ -82,8 +82,8 @@ MACROS: tuple[Macro, ...] = (
         "nanoseconds as people say them: '350 ns', '1.25 ms', '12.0 s', '5m 50s', '2h 03m', '5d 00h'",
         """CASE WHEN ns IS NULL THEN NULL
             WHEN abs(ns) < 1000 THEN format('{} ns', ns::BIGINT)
-            WHEN abs(ns) < 1000000 THEN format('{:.3g} µs', ns / 1e3)
-            WHEN abs(ns) < 1000000000 THEN format('{:.3g} ms', ns / 1e6)
+            WHEN abs(ns) < 999500 THEN format('{:.3g} µs', ns / 1e3)
+            WHEN abs(ns) < 999500000 THEN format('{:.3g} ms', ns / 1e6)
             WHEN abs(ns) < 60000000000::BIGINT THEN format('{:.1f} s', ns / 1e9)
             ELSE CASE WHEN ns < 0 THEN '-' ELSE '' END || list_transform([abs(ns)::BIGINT // 1000000000],
                 lambda ct_s: CASE

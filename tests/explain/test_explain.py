@@ -17,6 +17,7 @@ import pytest
 from ctreplay import reasons
 from ctreplay.capture.inputs import InputFile
 from ctreplay.explain.find import ConnError, Wanted, parse
+from ctreplay.explain.screen import lasting
 from tests.check import captures as c
 from tests.kernel.packets import load
 from tests.kernel.record import scenarios
@@ -128,8 +129,11 @@ def test_ladders(columns: int, run: Run, monkeypatch: pytest.MonkeyPatch, tmp_pa
                 counts.append(len(rungs) + sum(item["original"] + item["reply"] for item in folds))
                 if more:
                     assert not folds
-                if not found["other_entries"]:
-                    assert counts[-1] == sum(found["packets"].values())
+                # on the ladder of a life the first packet of the next one is the last
+                after = min((one for one in found["other_entries"] if one > conn_id), default=None)
+                others = sum(item["packet"] == after for item in rungs)
+                assert counts[-1] - others == sum(found["packets"].values())
+                assert all(odd["last_packet"] != after for odd in found["oddities"])
                 code, out, _ = run("explain", target, conn_id, *more)
                 assert code == 0 and "\x1b" not in out and max(map(len, out.splitlines())) <= columns
             assert counts[0] == counts[1]
@@ -194,6 +198,24 @@ def test_who_ended_each_life_and_what_it_carried(run: Run, tmp_path: Path) -> No
     assert closed["packets"] == {"original": 4, "reply": 2} and closed["bytes"] == {"original": 160, "reply": 80}
     both = answer(run, capture, "tcp", "10.0.0.1:40000", "192.0.2.80:443")
     assert both["packets"] == {"original": 5, "reply": 3}
+
+
+@pytest.mark.parametrize(
+    ("ns", "text"),
+    ((0, "0 µs"), (999_499, "999 µs"), (999_500, "1 ms"), (12_345_678, "12.3 ms"), (999_499_999, "999 ms"),
+     (999_500_000, "1.0 s"), (119_900_000_000, "119.9 s"), (312_000_000_000, "5 m 12 s"),
+     (11_100_000_000_000, "3 h 05 m"), (187_200_000_000_000, "2 d 4 h")),
+)  # fmt: skip
+def test_lasting(ns: int, text: str) -> None:
+    assert lasting(ns) == text
+
+
+def test_long_timeouts_are_written_out(run: Run, tmp_path: Path) -> None:
+    a, c = bytes((10, 0, 0, 1)), bytes((10, 0, 0, 2))
+    capture = pcap.write(tmp_path / "long.pcap", [(10**18, b.ip(a, c, 17, b.udp(1, 2)))])
+    option = ("--sysctl", "nf_conntrack_udp_timeout=12345678")
+    assert "timeout to 12345678 s." in " ".join(answer(run, capture, "--packet", 1, *option)["explanation"])
+    assert "12345678 s" in run("explain", capture, 1, *option)[1]
 
 
 def test_a_reset_that_ends_an_entry_at_once(run: Run, tmp_path: Path) -> None:
