@@ -107,8 +107,15 @@ class PcapngReader(Reader):
                     self.load(total, 28)
                 elif self.u32(p + total - 4) != total and not self.resync("the two lengths of a block differ"):
                     return False
-            elif self.other(kind, total) and kind in (_PB, _SPB):
-                return True
+            elif self.other(kind, total):
+                if kind in (_PB, _SPB):
+                    return True
+            elif kind == _SHB:
+                # interfaces of the section before are not those of this one
+                self.interfaces = []
+            elif kind == _IDB:
+                # it keeps its number, or packets would be taken for those of another interface
+                self.interfaces.append(None)
         return True
 
     def enhanced(self, p: int, total: int) -> bool:
@@ -270,12 +277,10 @@ class PcapngReader(Reader):
         """Describe the next interface of the section."""
         if total < 20:
             self.note(self.base + p, f"an interface description of {total} bytes", True, total)
-            self.interfaces.append(None)
             return False
         fact = self.file.declare(self.declared) if self.declared < _MAX_INTERFACES else None
         if fact is None:
             self.note(self.base + p, "more interfaces than can be told apart", True, total)
-            self.interfaces.append(None)
             return False
         self.declared += 1
         fact.format = "pcapng"

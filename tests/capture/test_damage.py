@@ -73,6 +73,22 @@ def test_pcapng_bad_packets_are_noted_and_passed(tmp_path):
     assert len(source.damage) == 4
 
 
+def test_pcapng_interfaces_keep_their_numbers(tmp_path):
+    """Packets of a damaged description are noted, not taken for those of the next interface or the section before."""
+    spoilt = idb(linktype=101, options=option(9, b"\x09"))[:-4] + bytes(4)
+    first = shb() + spoilt + idb(linktype=113) + epb(0, 1, b"lost") + epb(1, 2, b"here")
+    second = shb()[:-4] + bytes(4) + idb(linktype=276) + epb(0, 3, b"there")
+    (tmp_path / "n").write_bytes(first + second)
+    rows, source = read(tmp_path / "n")
+    assert [(row.data, row.linktype, row.ts) for row in rows] == [(b"here", 113, 2000), (b"there", 276, 3000)]
+    assert [fact.interface_id for fact in source.captures] == [1, 0]
+    assert [damage.what for damage in source.damage] == [
+        "the two lengths of a block differ",
+        "a packet of interface 0, which is not described",
+        "the two lengths of a block differ",
+    ]
+
+
 @pytest.mark.parametrize("garbage", [b"\xff" * 50, bytes(range(100))])
 def test_pcap_goes_on_when_a_chain_is_found(tmp_path, garbage):
     records = frames(12)
