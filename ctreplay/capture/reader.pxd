@@ -13,6 +13,7 @@ cdef class Reader:
     cdef public object stream
     cdef public object damage
     cdef public long long damage_count
+    cdef public Py_ssize_t unlisted
     cdef public object view
     cdef public const unsigned char[::1] buf
     cdef public Py_ssize_t pos

@@ -28,7 +28,7 @@ class Reader:
 
     __slots__ = (
         "base", "buf", "caplen", "damage", "damage_count", "end", "eof", "fact", "file", "frame", "index",
-        "live", "offset", "opened", "pos", "start", "stream", "ts", "turn", "view", "wirelen",
+        "live", "offset", "opened", "pos", "start", "stream", "ts", "turn", "unlisted", "view", "wirelen",
     )  # fmt: skip
 
     def __init__(self, file: CaptureFile, stream: Stream | None, chunk: int, damage: list[Damage]) -> None:
@@ -39,6 +39,8 @@ class Reader:
         self.stream: Stream | None = stream
         self.damage = damage
         self.damage_count = 0
+        # where in `damage` the number of those beyond a thousand stands
+        self.unlisted = 0
         store = bytearray(chunk)
         self.view = memoryview(store)
         self.buf: bytearray | memoryview = store
@@ -122,11 +124,15 @@ class Reader:
     def note(self, offset: int, what: str, recovered: bool, skipped: int) -> None:
         """Keep a note about damage; the first thousand per file in full, the others as a number."""
         self.damage_count += 1
-        if self.damage_count <= _MAX_DAMAGE:
-            self.damage.append(Damage(self.file.path, self.frame + 1, offset, what, recovered, skipped))
-        elif self.damage_count == _MAX_DAMAGE + 1:
-            what = "more damage of this kind is counted but not listed"
-            self.damage.append(Damage(self.file.path, self.frame + 1, offset, what, True, 0))
+        more = self.damage_count - _MAX_DAMAGE
+        if more > 1:
+            first = self.damage[self.unlisted]
+            what = f"{more:,} more damaged places, not listed one by one"
+            skipped += first.skipped_bytes
+            self.damage[self.unlisted] = first._replace(what=what, recovered=recovered, skipped_bytes=skipped)
+            return
+        self.unlisted = len(self.damage)
+        self.damage.append(Damage(self.file.path, self.frame + 1, offset, what, recovered, skipped))
 
     def finish(self, offset: int, what: str) -> None:
         """The stream is over: note a cut record (`what`, empty for a clean end) and why the stream itself

@@ -89,6 +89,15 @@ def test_pcapng_interfaces_keep_their_numbers(tmp_path):
     ]
 
 
+def test_damage_beyond_a_thousand_places_is_counted(tmp_path):
+    (tmp_path / "n").write_bytes(shb() + idb() + epb(7, 1, b"nope") * 3500 + epb(0, 2, b"here"))
+    rows, source = read(tmp_path / "n")
+    assert [row.data for row in rows] == [b"here"] and len(source.damage) == 1001
+    last = source.damage[-1]
+    assert (last.what, last.recovered) == ("2,500 more damaged places, not listed one by one", True)
+    assert sum(damage.skipped_bytes for damage in source.damage) == 3500 * len(epb(7, 1, b"nope"))
+
+
 @pytest.mark.parametrize("garbage", [b"\xff" * 50, bytes(range(100))])
 def test_pcap_goes_on_when_a_chain_is_found(tmp_path, garbage):
     records = frames(12)
