@@ -20,9 +20,15 @@ cdef class PcapReader(Reader):
     cdef long long header
     cdef long long limit
     cdef int lengths
+    cdef bytes head
+    cdef int declared
 
     @cython.final
     cdef long long u32(self, Py_ssize_t i) except? -1
+
+    cdef bint joined(self, Py_ssize_t p) except? False
+    @cython.locals(offset=cython.longlong)
+    cdef bint next_file(self) except? False
 
     @cython.locals(
         p=Py_ssize_t, sec=cython.longlong, fraction=cython.longlong, caplen=cython.longlong, wirelen=cython.longlong

@@ -42,41 +42,71 @@ MAGICS: dict[int, tuple[bool, int, int]] = {
 class PcapReader(Reader):
     """Reads one classic pcap stream; raises CaptureError when it does not start with a pcap file header."""
 
-    __slots__ = ("big", "header", "lengths", "limit", "scale")
+    __slots__ = ("big", "declared", "head", "header", "lengths", "limit", "scale")
 
     def __init__(self, file: CaptureFile, stream: Stream, chunk: int, damage: list[Damage]) -> None:
         super().__init__(file, stream, chunk, damage)
+        self.head = b""
+        self.declared = 0
         self.open()
 
     def open(self) -> None:
         """Read the file header and describe the file's one interface."""
         if not self.fill(24):
             raise CaptureError(f"truncated in the pcap file header ({self.end - self.pos} of 24 bytes)", self.file.path)
-        magic = int.from_bytes(self.view[:4], "little")
-        if magic not in MAGICS:
+        if int.from_bytes(self.view[:4], "little") not in MAGICS:
             raise CaptureError("not a pcap file", self.file.path)
-        self.big, self.scale, self.header = MAGICS[magic]
-        fact = self.file.declare(0)
-        if fact is None:
+        if not self.begin():
             raise CaptureError("more captures than can be told apart (65,536)", self.file.path)
-        network = self.u32(20)
-        major, minor = (
-            (self.u32(4) >> 16, self.u32(4) & 0xFFFF) if self.big else (self.u32(4) & 0xFFFF, self.u32(4) >> 16)
-        )
+
+    def begin(self) -> bool:
+        """Take the file header at `pos`; False when it is that of one capture too many."""
+        p = self.pos
+        head = bytes(self.view[p : p + 24])
+        self.pos = p + 24
+        if head == self.head:
+            return True
+        fact = self.file.declare(self.declared)
+        if fact is None:
+            return False
+        self.head = head
+        self.big, self.scale, self.header = MAGICS[int.from_bytes(head[:4], "little")]
+        major, minor = self.u32(p + 4) & 0xFFFF, self.u32(p + 4) >> 16
+        if self.big:
+            major, minor = minor, major
         fact.format = "pcap" if self.header == 16 else "pcap (modified)"
         fact.byte_order = "big" if self.big else "little"
         fact.version = f"{major}.{minor}"
+        fact.interface_id = self.declared
         fact.set_resolution(9 if self.scale == 1 else 6, 0)
-        fact.snaplen = self.u32(16)
+        fact.snaplen = self.u32(p + 16)
         # bits above are the length of the frame check sequence
-        fact.linktype = network & 0x03FFFFFF
+        fact.linktype = self.u32(p + 20) & 0x03FFFFFF
+        self.declared += 1
         self.fact = fact
         self.limit = fact.snaplen if _MAX_CAPLEN < fact.snaplen <= _MAX_FRAME else _MAX_CAPLEN
         if (major == 2 and minor < 3) or major == 543:
             self.lengths = _LENGTHS_SWAPPED
         else:
             self.lengths = _LENGTHS_MAYBE_SWAPPED if major == 2 and minor == 3 else _LENGTHS_PLAIN
-        self.pos = 24
+        return True
+
+    def joined(self, p: int) -> bool:
+        """Whether the empty record at `p` is a file header: of a file that was appended to this one."""
+        magic = int.from_bytes(self.view[p : p + 4], "little")
+        return magic in MAGICS and bytes(self.view[p + 4 : p + 8]) in (b"\2\0\4\0", b"\0\2\0\4")
+
+    def next_file(self) -> bool:
+        """Go on with the file that was appended here."""
+        offset = self.base + self.pos
+        if not self.fill(24):
+            self.finish(offset, f"the file ends inside another pcap file header ({self.end - self.pos} of 24 bytes)")
+        elif not self.begin():
+            self.finish(offset, "more captures than can be told apart (65,536)")
+        else:
+            self.note(offset, "another pcap file begins inside this one", True, 24)
+            return True
+        return False
 
     def u32(self, i: int) -> int:
         """The 32-bit field at window position `i`, in the file's byte order."""
@@ -103,7 +133,7 @@ class PcapReader(Reader):
             caplen, wirelen = wirelen, caplen
         if caplen > self.limit or self.end - p < self.header + caplen:
             return False
-        if caplen == 0 and sec == 0 and wirelen == 0:
+        if caplen == 0 and wirelen == 0 and (sec == 0 or self.joined(p)):
             return False
         self.ts = sec * _NS + fraction * self.scale
         self.frame += 1
@@ -130,6 +160,9 @@ class PcapReader(Reader):
             if caplen == 0 and wirelen == 0 and self.u32(p) == 0:
                 # a file system that lost the end of a file gives zeros for it
                 if not self.resync("a record header of zeros"):
+                    return False
+            elif caplen == 0 and wirelen == 0 and self.joined(p):
+                if not self.next_file():
                     return False
             elif caplen > self.limit:
                 if not self.resync(f"captured length {caplen} is above the limit of {self.limit}"):

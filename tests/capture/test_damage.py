@@ -124,6 +124,30 @@ def test_zeros_of_a_lost_file_end_are_no_records(tmp_path, behind):
     assert "zeros" in source.damage[0].what and source.damage[0].recovered == (behind > 0)
 
 
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize("nano", [False, True])
+def test_pcap_files_one_behind_the_other(tmp_path, order, nano):
+    """As `cat` leaves them: the second header is no packet of the year 2055, and says how to read what follows."""
+    first = pcap(frames(3))
+    second = pcap([(ts + 10**9, data) for ts, data in frames(4)], order=order, nano=nano, linktype=101)
+    path = tmp_path / "p"
+    path.write_bytes(first + first + second)
+    rows, source = read(path)
+    assert [(row.ts, row.data) for row in rows] == sorted([*frames(3), *frames(3)]) + [
+        (ts + 10**9, data) for ts, data in frames(4)
+    ]
+    assert [row.linktype for row in rows] == [1] * 6 + [101] * 4
+    assert [(fact.packets, fact.byte_order) for fact in source.captures] == [
+        (6, "little"),
+        (4, "big" if order == ">" else "little"),
+    ]
+    assert [damage.offset for damage in source.damage] == [len(first), 2 * len(first)]
+    for size in range(len(first) + 1, len(first) + 24):
+        path.write_bytes((first + second)[:size])
+        rows, source = read(path)
+        assert len(rows) == 3 and not source.damage[0].recovered
+
+
 def test_absurd_length_stops_without_memory(tmp_path):
     import resource
 
