@@ -272,9 +272,12 @@ def find_files(
     """All captures that the arguments name, in their order (directories and globs sorted by name)."""
     files: list[CaptureFile] = []
     skipped: list[Skipped] = []
-    seen: set[tuple[int, int]] = set()
+    # device and inode of a file, whether it is a capture
+    seen: dict[tuple[int, int], bool] = {}
 
-    def add(given: str, strict: bool) -> None:
+    def add(given: str, strict: bool) -> bool:
+        """Whether that is a capture; a `strict` one was named itself, and may be so again."""
+        key = None
         try:
             status = os.stat(given)
         except OSError as error:
@@ -282,24 +285,26 @@ def find_files(
                 why = "does not exist" if isinstance(error, FileNotFoundError) else f"cannot be read: {error.strerror}"
                 raise CaptureError(why, given) from None
             skipped.append(Skipped(given, f"cannot be read: {error.strerror}"))
-            return
+            return False
         if stat.S_ISREG(status.st_mode):
             key = (status.st_dev, status.st_ino)
             if key in seen and not strict:
-                return
-            seen.add(key)
+                return seen[key]
             file = CaptureFile(InputFile(given, os.path.abspath(given), status.st_size, False), len(files), captures)
         elif stat.S_ISFIFO(status.st_mode) or stat.S_ISCHR(status.st_mode):
             if not strict:
                 skipped.append(Skipped(given, "not a regular file"))
-                return
+                return False
             file = pipe(open(given, "rb", buffering=0), given)  # noqa: SIM115 - read until the replay ends
         else:
             if strict:
                 raise CaptureError("not a file, directory or pipe", given)
             skipped.append(Skipped(given, "not a regular file"))
-            return
-        take(file, strict)
+            return False
+        found = take(file, strict)
+        if key is not None:
+            seen[key] = found
+        return found
 
     def pipe(handle: Any, name: str) -> CaptureFile:
         source = InputFile(name, name, 0, True)
@@ -307,20 +312,21 @@ def find_files(
         file.pipe = PipeStream(handle, source.feed)
         return file
 
-    def take(file: CaptureFile, strict: bool) -> None:
+    def take(file: CaptureFile, strict: bool) -> bool:
         try:
             what = file.identify()
         except CaptureError as error:
             if strict:
                 raise
             skipped.append(Skipped(file.path, error.message))
-            return
+            return False
         if what is None:
             files.append(file)
         elif strict:
             raise CaptureError(f"not a capture: {what}", file.path)
         else:
             skipped.append(Skipped(file.path, what))
+        return what is None
 
     for path in paths:
         given = os.fspath(path)
@@ -329,22 +335,22 @@ def find_files(
                 raise CaptureError("the standard input can be read only once", "-")
             take(pipe(stdin if stdin is not None else sys.stdin.buffer, "-"), True)
         elif os.path.isdir(given):
-            before = len(files)
+            found = False
             for folder, folders, names in os.walk(given):
                 folders.sort()
                 for name in sorted(names):
-                    add(os.path.join(folder, name), False)
-            if len(files) == before:
+                    found |= add(os.path.join(folder, name), False)
+            if not found:
                 raise CaptureError("no captures in this directory", given)
         elif not os.path.lexists(given) and glob.has_magic(given):
             matches = sorted(glob.glob(given, recursive=True))
             if not matches:
                 raise CaptureError("no file matches this pattern", given)
-            before = len(files)
+            found = False
             for match in matches:
                 if not os.path.isdir(match):
-                    add(match, False)
-            if len(files) == before:
+                    found |= add(match, False)
+            if not found:
                 raise CaptureError("no captures among the files that match this pattern", given)
         else:
             add(given, True)

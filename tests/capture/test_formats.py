@@ -246,6 +246,8 @@ def test_directories_globs_and_missing_files(tmp_path):
     assert len(rows) == 5 and [one.path for one in source.skipped] == [str(tmp_path / "d" / "notes.txt")]
     rows, _ = read(tmp_path / "d" / "*.pcap")
     assert len(rows) == 3
+    rows, _ = read(tmp_path / "d" / "b.pcap", tmp_path / "d" / "e", tmp_path / "d", tmp_path / "d" / "*.pcap")
+    assert len(rows) == 5
     for path, what in ((tmp_path / "nope", "does not exist"), (tmp_path / "*.zzz", "matches")):
         with pytest.raises(CaptureError, match=what):
             open_captures([path])
