@@ -45,7 +45,7 @@ def default_target(paths: Sequence[str | os.PathLike[str]]) -> Path:
     if first == "-":
         return Path("stdin.ctreplay")
     name = Path(first).name or Path(first).resolve().name
-    for suffix in (".gz", ".zst", ".xz"):
+    for suffix in (".gz", ".zst", ".xz", ".bz2"):
         name = name.removesuffix(suffix)
     for suffix in (".pcapng", ".pcap", ".cap", ".dmp"):
         if name.endswith(suffix):

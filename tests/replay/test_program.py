@@ -19,6 +19,7 @@ import pytest
 
 import ctreplay
 from ctreplay.dataset.schema import TABLES
+from ctreplay.replaying import default_target
 from tests.capture.builders import epb, idb, shb
 from tests.traffic import generate, pcap
 
@@ -35,6 +36,12 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
     span = packets[-1][0] - packets[0][0] + 10**9
     many = [(ts + n * span, data) for n in range(150) for ts, data in packets]
     return pcap.write(tmp_path_factory.mktemp("large") / "large.pcap", many)
+
+
+@pytest.mark.parametrize("packed", ["", ".gz", ".zst", ".xz", ".bz2"])
+@pytest.mark.parametrize("kind", [".pcap", ".pcapng", ".cap", ""])
+def test_name_of_the_dataset(kind: str, packed: str) -> None:
+    assert default_target([f"some/where{kind}{packed}"]) == Path("where.ctreplay")
 
 
 def test_plain_run(tmp_path: Path) -> None:
