@@ -242,7 +242,7 @@ def next_contact(data: bytes, walk: Contacts, family: int) -> Found | None:
         if found is None:
             walk.inside = False
         else:
-            at += found.at
+            at = found.at
     while True:
         found = header(data, at, "contact", family)
         if isinstance(found, Found):
@@ -250,7 +250,7 @@ def next_contact(data: bytes, walk: Contacts, family: int) -> Found | None:
             return found
         if found is None:
             return None
-        at += found.at
+        at = found.at
 
 
 def parameter(data: bytes, at: int, name: bytes) -> int | None:

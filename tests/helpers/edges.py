@@ -93,6 +93,12 @@ _SIP = [
     Text(0, b"INVITE sip:v SIP/2.0\r\nCSeq: 1 INVITE\r\n\r\nv=0\r\nm=audio 5000 RTP/AVP 0\r\nc=IN IP4 {a}"),
     Text(1, _OK + b"Contact: <sip:u@{a}:5060;transport=udp>;expires=77\r\n", _REGISTERED),
     Text(1, b"SIP/2.0 486 no\r\nCSeq: 1 INVITE\r\n\r\n", _INVITED),
+    # several contacts, some of them unreadable; lines that go on
+    Text(1, _OK + b"Contact: <sip:u@10.9.9.9>, <sip:bad>\r\nContact: <sip:u@{a}>;expires=77\r\n", _REGISTERED),
+    Text(1, _OK + b"Contact: <sip:u@10.9.9.9>, <sip:bad>, <sip:u@{a}>;expires=77\r\n", _REGISTERED),
+    Text(1, _OK + b"Contact: <sip:bad>\r\nContact: <sip:bad>\r\nContact: <sip:u@{a}>;expires=77\r\n", _REGISTERED),
+    Text(1, _OK + b"Contact:\r{x} <sip:u@{a}>;expires=77\r\n", _REGISTERED),
+    Text(1, _OK + b"Contact{x}<sip:u@{a}>;expires=77\r\n", _REGISTERED),
 ]  # fmt: skip
 # only a line that follows another is read
 _GREETED = ((1, b"220 x\r\n"), (0, b"USER x\r\n"))
