@@ -29,6 +29,7 @@ def main() -> int:
     import ctreplay
 
     kinds = o.kinds.split(",")
+    helpers = sorted({kind.partition("_")[0] for kind in kinds})
     worst = 0
     for seed in range(o.first, (o.last or o.first) + 1):
         steps = dialogues.generate(seed, kinds, o.talks)
@@ -36,12 +37,12 @@ def main() -> int:
         capture = pcap.write(stem.with_suffix(".pcap"), steps)
         truth = stem.with_suffix(".jsonl")
         command = [sys.executable, o.oracle, str(capture), "-o", str(truth)]
-        for kind in kinds:
-            command += ["--helper", kind]
+        for helper in helpers:
+            command += ["--helper", helper]
         subprocess.run(command, check=True)
         dataset = stem.with_suffix(".ctreplay")
         ctreplay.replay(
-            capture, dataset, helpers=kinds, packets="all", force=True, sysctls={"nf_conntrack_checksum": 0}
+            capture, dataset, helpers=helpers, packets="all", force=True, sysctls={"nf_conntrack_checksum": 0}
         )
         summary, shown = compare(str(truth), str(dataset))
         print(seed, len(steps), "packets", json.dumps(summary), flush=True)

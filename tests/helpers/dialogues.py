@@ -329,6 +329,50 @@ def pptp(t: Talk) -> Iterator[Step]:
     yield from t.close()
 
 
+# types of PPTP messages in orders that are right, or nearly so
+_ORDERS = (
+    (7, 8), (7, 8, 8), (9, 10, 11), (9, 10, 10, 11, 11), (9, 10, 12, 11), (7, 12, 8), (13,), (7, 8, 13), (3, 4, 7, 8),
+    (3, 4, 1, 2, 7, 8), (4, 7, 8), (2, 7, 8), (1, 7, 8), (9, 7, 8), (7, 9, 8), (7, 8, 9, 10, 11), (3, 7, 8),
+    (9, 10, 7, 11),
+)  # fmt: skip
+_BY_SERVER = (2, 4, 8, 9, 11, 13)
+
+
+def pptp_calls(t: Talk) -> Iterator[Step]:
+    """Calls with messages left out, refused, of the other side and of other calls; their tunnels."""
+    rng = t.rng
+    t.dport = 1723
+    t.damage = 0.0
+    yield from t.open()
+    yield from t.say(0, b"-")
+    yield from t.say(1, b"-")
+    ids = (rng.randrange(65536), rng.randrange(65536))
+
+    def tunnelled(way: int) -> bytes:
+        packet = struct.pack("!HHHHI", 0x3001, 0x880B, 4, ids[1 - way], 1) + b"\xff\x03\xc0\x21"
+        return t.ip(way, b.GRE, packet)
+
+    for kind in (1, 2, *(kind for _ in range(rng.randrange(1, 5)) for kind in rng.choice(_ORDERS))):
+        if rng.random() < 0.05:
+            continue
+        pns, pac = ids if rng.random() < 0.95 else (rng.randrange(65536), ids[1])
+        result = rng.choice((1, 1, 1, 1, 1, 1, 1, 2, 0))
+        body = {
+            2: struct.pack("!HB", 256, result), 4: bytes([result]), 7: struct.pack("!HH", pns, 1),
+            8: struct.pack("!HHBB", pac, pns, result, 0), 9: struct.pack("!HH", pac, 1),
+            10: struct.pack("!HHBB", pns, pac, result, 0), 11: struct.pack("!H", pns), 12: struct.pack("!H", pns),
+            13: struct.pack("!H", pac),
+        }.get(kind, b"\1")  # fmt: skip
+        yield from t.say((kind in _BY_SERVER) ^ (rng.random() < 0.04), _pptp(kind, body))
+        for _ in range(rng.choice((0, 0, 1, 2))):
+            yield t.gap(), tunnelled(rng.randrange(2))
+    for way in rng.choice(((), (0,), (1,))):
+        # ten seconds later the entry goes, and the tunnel's with it
+        yield MS, t.segment(way, b.RST)
+        for _ in range(6):
+            yield rng.choice((1, 2, 5)) * SECOND, tunnelled(rng.randrange(2))
+
+
 def _sip_body(t: Talk, way: int, ports: list[int]) -> bytes:
     rng = t.rng
     kind = "IP6" if t.six else "IP4"
@@ -568,6 +612,7 @@ def ras(t: Talk) -> Iterator[Step]:
             yield from t.child(1 - way, rng.choice((b.TCP, b.TCP, b.UDP)), port)
 
 
+# by helper, with what is said about it behind a _
 SCRIPTS = {
     "q931": q931,
     "ras": ras,
@@ -577,9 +622,10 @@ SCRIPTS = {
     "sane": sane,
     "amanda": amanda,
     "pptp": pptp,
+    "pptp_calls": pptp_calls,
     "sip": sip,
 }
-ONLY_V4 = ("irc", "pptp")
+ONLY_V4 = ("irc", "pptp", "pptp_calls")
 
 
 def generate(seed: int, kinds: list[str], talks: int = 60) -> list[Step]:

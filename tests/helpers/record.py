@@ -22,6 +22,7 @@ from tests.traffic import pcap
 GOLDEN = Path(__file__).parent / "golden"
 SEED = 7001
 TALKS = 12
+CALLS = 80
 _EVENT = ("ev", "exp", "tuple", "mask", "master", "timeout", "helper", "flags", "class", "cause", "at_ns")
 
 
@@ -56,9 +57,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         capture = Path(folder) / "capture.pcap"
         for kind in sorted(dialogues.SCRIPTS):
-            pcap.write(capture, dialogues.generate(SEED, [kind], TALKS))
+            pcap.write(capture, dialogues.generate(SEED, [kind], CALLS if kind == "pptp_calls" else TALKS))
             keep(f"{kind}.pcap.gz", capture.read_bytes())
-            keep(f"{kind}.jsonl.gz", answers(oracle, kind, capture))
+            keep(f"{kind}.jsonl.gz", answers(oracle, kind.partition("_")[0], capture))
         for kind in sorted(edges.TEXTS):
             pcap.write(capture, edges.generate(kind))
             keep(f"edges_{kind}.jsonl.gz", answers(oracle, kind.partition("_")[0], capture))

@@ -130,7 +130,21 @@ def test_filters(mix: Path, run: Run) -> None:
     assert ids("-u", "UNREPLIED") == where(lambda f: not f["seen_reply"])
     assert ids("--host", "10.9.1.2", "-p", "udp") == where(lambda f: f["proto"] == "udp" and f["family"] == "ipv4")
     assert ids("-j") == [] and ids("-m", "0x1/0x1") == []
-    assert ids("-m", "0") == where(lambda f: True)
+    assert ids("-m", "0") == ids("-w", "0") == where(lambda f: True)
+    assert ids("-n") == ids("-g") == ids("-w", "1") == []
+    assert ids("-f", "inet") == where(lambda f: f["family"] == "ipv4")
+    assert ids("-s", "::/0") == ids("-f", "6")
+    assert ids("-r", "10.9.0.0/16") == where(lambda f: f["orig_dst"].startswith("10.9.")) != []  # type: ignore[attr-defined]
+    assert ids("-q", "10.9.1.2") == ids("-s", "10.9.1.2") != ids("-d", "10.9.1.2")
+    assert ids("--reply-port-src", "53,80") == ids("--dport", "53,80") != []
+    assert ids("--reply-port-dst", "3000-3003") == ids("--sport", "3000-3003") != []
+    assert ids("-u", "SEEN_REPLY,CONFIRMED") == where(lambda f: bool(f["seen_reply"]))
+    assert ids("-u", "UNSET") == where(lambda f: not f["seen_reply"] and not f["assured"])
+    pings = where(lambda f: f["proto"] in ("icmp", "icmpv6"))
+    assert pings and ids("--icmp-code", "0") == pings
+    assert ids("--icmp-type", "8") == where(lambda f: f.get("icmp_type") == 8) != []
+    number = next(one["icmp_id"] for one in everything if one["conn_id"] == pings[0])
+    assert ids("--icmp-id", str(number)) == where(lambda f: f.get("icmp_id") == number)
     assert ids("--id", str(everything[3]["conn_id"])) == [everything[3]["conn_id"]]
 
 
