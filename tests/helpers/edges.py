@@ -18,8 +18,9 @@ from tests.helpers.dialogues import MS, START, Step
 from tests.helpers.per_encode import encode, random_value
 from tests.traffic import build as b
 
-# in a text: {x} every byte, {d} every one of NUMBERS, {v} every one of SPELLINGS; {a} {A} {n} the client's address
-# (as it is, by commas, as a number) and {c} {C} the server's; a text without {x}, {d} and {v} is cut everywhere
+# in a text: {x} every byte, {d} every one of NUMBERS, {v} every one of SPELLINGS, {k} every one of CODES; {a} {A} {n}
+# the client's address (as it is, by commas, as a number) and {c} {C} the server's; a text without {x}, {d}, {v} and {k}
+# is cut everywhere
 NUMBERS = (
     b"", b"0", b"00", b"1", b"08", b"010", b"80", b"1023", b"1024", b"5070", b"05070", b"005070", b"0005070",
     b"00000005070", b"000000005070", b"65535", b"065535", b"65536", b"70000", b"131132", b"99999", b"999999",
@@ -39,6 +40,13 @@ SPELLINGS = (
     "2001:db8:0:1::{i}g", "2001:db8:0:1::{i}/64", ":2001:db8:0:1::{i}", "2001:db8:0:1::{i}.", "2001:db8:0:1::1{i}",
     "2001:db8:0:1::0:{i}", "2001:db8:0:1:0::{i}", "2001:db8:0:1:0:0::{i}", "2001:db8:0:1:0:0:0::{i}", "::{i}", "::", "",
     "[2001:db8:0:1::{i}]", "2001:db8:0:1::0.0.0.0{n}", "2001:db8:0:1::0.0.0.00{n}", "2001:db8:0:1:0:0:0:0.0.0.{n}",
+)  # fmt: skip
+
+
+# of SIP's answers
+CODES = (
+    b"100", b"101", b"180", b"199", b"200", b"202", b"299", b"300", b"401", b"486", b"600", b"99", b"099", b"1000",
+    b"1",
 )  # fmt: skip
 
 
@@ -100,6 +108,26 @@ _SIP = [
     Text(1, _OK + b"Contact:\r{x} <sip:u@{a}>;expires=77\r\n", _REGISTERED),
     Text(1, _OK + b"Contact{x}<sip:u@{a}>;expires=77\r\n", _REGISTERED),
 ]  # fmt: skip
+_MEDIA = b"\r\n\r\nv=0\r\nc=IN IP4 {c}\r\nm=audio 6000\r\n"
+_OWN_MEDIA = _MEDIA.replace(b"{c}", b"{a}")
+_SIP_CODES = [
+    # answers, to what was asked and to something else
+    Text(1, b"SIP/2.0 {k} x\r\nCSeq: 1 REGISTER\r\nContact: <sip:u@{a}>;expires=77\r\n\r\n", _REGISTERED),
+    Text(1, b"SIP/2.0 {k} x\r\nCSeq: 1 REGISTER\r\nContact: <sip:u@{a}>;expires=0\r\n\r\n", _REGISTERED),
+    Text(1, b"SIP/2.0 {k} x\r\nCSeq: 2 REGISTER\r\nContact: <sip:u@{a}>;expires=77\r\n\r\n", _REGISTERED),
+    *(
+        Text(1, b"SIP/2.0 {k} x\r\nCSeq: %d %s" % (cseq, method) + _MEDIA, _INVITED)
+        for method in (b"INVITE", b"UPDATE", b"PRACK", b"ACK", b"BYE")
+        for cseq in (1, 2)
+    ),
+    # further requests
+    *(
+        Text(way, b"%s sip:v SIP/2.0\r\nCSeq: {k} %s" % (method, method) + _OWN_MEDIA, _INVITED)
+        for method in (b"INVITE", b"UPDATE", b"PRACK", b"ACK", b"BYE", b"CANCEL")
+        for way in (0, 1)
+    ),
+    Text(0, b"REGISTER sip:v SIP/2.0\r\nCSeq: {k} REGISTER\r\nContact: <sip:u@{a}>;expires=0\r\n\r\n", _REGISTERED),
+]
 # only a line that follows another is read
 _GREETED = ((1, b"220 x\r\n"), (0, b"USER x\r\n"))
 _FTP = [
@@ -200,7 +228,7 @@ _FTP_BY_IPV6 = [
     Text(1, b"227 x (32,1,13,184,19,{d})\r\n", _GREETED),
 ]
 TEXTS = {"amanda": _AMANDA, "ftp": _FTP, "irc": _IRC, "sane": _SANE, "sip": _SIP, "tftp": _TFTP}
-TEXTS |= {"sip_tcp": _SIP_BY_TCP, "sip_ipv6": _SIP_BY_IPV6, "ftp_ipv6": _FTP_BY_IPV6}
+TEXTS |= {"sip_codes": _SIP_CODES, "sip_tcp": _SIP_BY_TCP, "sip_ipv6": _SIP_BY_IPV6, "ftp_ipv6": _FTP_BY_IPV6}
 _PORTS = {"amanda": 10080, "ftp": 21, "irc": 6667, "sane": 6566, "sip": 5060, "tftp": 69}
 _PORTS |= {"q931": 1720, "ras": 1719}
 _BY_UDP = ("amanda", "ras", "sip", "tftp")
@@ -214,6 +242,8 @@ def form(text: bytes, number: int) -> bytes | None:
         return text.replace(b"{x}", bytes([number]))
     if b"{d}" in text:
         return text.replace(b"{d}", NUMBERS[number]) if number < len(NUMBERS) else None
+    if b"{k}" in text:
+        return text.replace(b"{k}", CODES[number]) if number < len(CODES) else None
     if b"{v}" in text:
         if number >= len(SPELLINGS):
             return None
@@ -258,7 +288,7 @@ def talk(client: str, server: str, port: int, by_udp: bool, payloads: list[tuple
 
 
 def generate(kind: str) -> list[Step]:
-    """A connection for every form of every text; `kind` is a helper, with _tcp or _ipv6 where it speaks both."""
+    """A connection for every form of every text; `kind` is a helper, with _tcp, _ipv6 or _codes behind it."""
     helper, _, how = kind.partition("_")
     packets: list[bytes] = []
     for number, (way, text, before) in enumerate(TEXTS[kind]):
