@@ -56,11 +56,15 @@ def parse(words: list[str]) -> int | Wanted:
     if re.fullmatch(r"\d{1,18}", text):
         return int(text)
     # a line of conntrack does as well
-    pairs = dict(reversed(re.findall(r"\b(src|dst|sport|dport)=(\S+)", text)))
+    pairs = dict(reversed(re.findall(r"\b(src|dst|sport|dport|id)=(\S+)", text)))
     if "src" in pairs and "dst" in pairs:
+        protocols = [word for word in text.split() if word in _PROTOCOLS]
+        # of other protocols it is the entry's own number
+        icmp = "id" in pairs and any(_PROTOCOLS[word] in ICMP for word in protocols)
         text = " ".join(
             [
-                *(word for word in text.split() if word in _PROTOCOLS),
+                *protocols,
+                *([f"id={pairs['id']}"] if icmp else []),
                 _joined(pairs["src"], pairs.get("sport")),
                 _joined(pairs["dst"], pairs.get("dport")),
             ]

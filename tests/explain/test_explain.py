@@ -341,6 +341,18 @@ def test_ends(text: str) -> None:
     assert [end[1] & 0xFFFFFFFF for end in found.ends] == [0x0A000001, 0x0A000002]
 
 
+def test_ends_of_icmp() -> None:
+    line = "icmp 1 9 src=10.0.0.1 dst=10.0.0.2 type=8 code=0 id=77 src=10.0.0.2 dst=10.0.0.1 type=0 code=0 id=77 id=5"
+    for words in (line.split(), ["icmp", "10.0.0.1", "10.0.0.2", "id=77"]):
+        found = parse(words)
+        assert isinstance(found, Wanted) and (found.proto, found.ident) == (1, 77)
+    found = parse(["tcp 6 9 src=10.0.0.1 dst=10.0.0.2 sport=1 dport=65535 src=10.0.0.2 dst=10.0.0.1 id=5"])
+    assert isinstance(found, Wanted) and found.ident is None and found.ends[1][2] == 65535
+    for wrong in (["tcp"], ["10.0.0.1"] * 3):
+        with pytest.raises(ConnError):
+            parse(wrong)
+
+
 def test_ends_ipv6() -> None:
     found = parse(["udp", "[2001:db8::1]:53", "2001:db8::2"])
     assert isinstance(found, Wanted)
