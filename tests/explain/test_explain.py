@@ -18,6 +18,7 @@ from ctreplay import reasons
 from ctreplay.capture.inputs import InputFile
 from ctreplay.explain.find import ConnError, Wanted, parse
 from ctreplay.explain.screen import lasting
+from ctreplay.explain.wireshark import conversation, frames
 from tests.check import captures as c
 from tests.kernel.packets import load
 from tests.kernel.record import scenarios
@@ -339,6 +340,35 @@ def test_ends(text: str) -> None:
     assert isinstance(found, Wanted) and found.proto in (6, None)
     assert [end[2] for end in found.ends] == [1234, 80]
     assert [end[1] & 0xFFFFFFFF for end in found.ends] == [0x0A000001, 0x0A000002]
+
+
+@pytest.mark.parametrize(
+    ("proto", "parts", "filter_"),
+    (
+        (6, (1000, 80), "tcp.port == 1000 && tcp.port == 80"),
+        (17, (53, 53), "udp.port == 53"),
+        (132, (7, 8), "sctp.port == 7 && sctp.port == 8"),
+        (1, (77, 8 << 8), "icmp.ident == 77"),
+        (1, (77, 0), "icmp.ident == 77"),
+        (1, (77, 18 << 8), "icmp.ident == 77"),
+        (1, (77, 5 << 8 | 1), "icmp.type == 5"),
+        (58, (77, 129 << 8), "icmpv6.echo.identifier == 77"),
+        (58, (77, 133 << 8), "icmpv6.type == 133"),
+        (136, (1, 2), "udplite"),
+        (47, (0, 9), "ip.proto == 47"),
+        (6, None, "ip.proto == 6"),
+    ),
+)
+def test_display_filter(proto: int, parts: tuple[int, int] | None, filter_: str) -> None:
+    hosts = "ip.addr == 10.0.0.1 && ip.addr == 10.0.0.2"
+    assert conversation(4, proto, "10.0.0.1", "10.0.0.2", parts) == f"{hosts} && {filter_}"
+    six = filter_.replace("ip.proto", "ipv6.nxt")
+    assert conversation(6, proto, "::1", "::1", parts) == f"ipv6.addr == ::1 && {six}"
+
+
+def test_display_filter_of_frames() -> None:
+    assert frames([7, 3, 4, 5, 4, 9]) == "frame.number in {3..5, 7, 9}"
+    assert frames(range(1, 200, 2)).endswith(", 79}")
 
 
 def test_ends_of_icmp() -> None:
