@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import shutil
@@ -114,6 +115,7 @@ def test_every_reason_is_explained(run: Run, tmp_path: Path) -> None:
 def test_ladders(columns: int, run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Every packet of the connection is on the ladder or counted in a fold, and no line is too long."""
     monkeypatch.setenv("COLUMNS", str(columns))
+    idles = 0
     for name in ("zero_window.pcap", "tuple_reuse.pcap", "idle_timeout.pcap", "sctp.pcap", "retransmissions.pcap"):
         capture = SAMPLES / name
         target = tmp_path / f"{name}.ctreplay"
@@ -135,9 +137,14 @@ def test_ladders(columns: int, run: Run, monkeypatch: pytest.MonkeyPatch, tmp_pa
                 others = sum(item["packet"] == after for item in rungs)
                 assert counts[-1] - others == sum(found["packets"].values())
                 assert all(odd["last_packet"] != after for odd in found["oddities"])
+                for rung, idle in itertools.pairwise(found["ladder"]):
+                    if idle["kind"] == "idle" and rung["kind"] == "packet" and rung["timeout_s"] is not None:
+                        assert idle["left_ns"] == round(rung["timeout_s"] * 10**9) - idle["idle_ns"]
+                        idles += 1
                 code, out, _ = run("explain", target, conn_id, *more)
                 assert code == 0 and "\x1b" not in out and max(map(len, out.splitlines())) <= columns
             assert counts[0] == counts[1]
+    assert idles
 
 
 @pytest.mark.parametrize("name", ["ftp_active", "ftp_ipv6", "tftp", "sip_call", "irc_dcc"])
