@@ -62,6 +62,10 @@ class Kernel:
             elif full == "net.netfilter.nf_conntrack_frag6_timeout":
                 frag_timeout[1] = int(value)
             else:
+                if "_timeout" in full and not 0 < int(value) < _PARKED_MS // 1000:
+                    # gone before it can be asked for, or taken for parked
+                    longest = _PARKED_MS // 1000 - 1
+                    raise CannotVerify(f"{name}={value}: only timeouts of 1 to {longest} s can be judged")
                 namespace.sysctl(full, value)
         self.tun = namespace.device()
         try:

@@ -100,6 +100,12 @@ def test_the_machine_keeps_nothing_of_a_killed_referee() -> None:
     assert Path("/proc/net/dev").read_text().count("\n") == devices
 
 
+@pytest.mark.parametrize("seconds", [0, 1_900_000])
+def test_timeouts_that_the_referee_cannot_tell_are_refused(seconds: int) -> None:
+    with pytest.raises(CannotVerify, match=f"nf_conntrack_udp_timeout={seconds}: only timeouts of 1 to 1899999 s"):
+        record_packets([], {"nf_conntrack_udp_timeout": seconds})
+
+
 def _namespaces() -> set[str]:
     found = set()
     for path in Path("/proc").glob("[0-9]*/ns/net"):
