@@ -152,6 +152,7 @@ class Engine:
         whole.caplen = len(datagram)
         whole.wirelen = whole.caplen
         whole.l3 = 0
+        whole.family = w.family
         self.network.reassembled(whole)
         whole.cut = self.defrag.cut
         return whole

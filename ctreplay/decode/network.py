@@ -93,10 +93,10 @@ class Network:
 
     def reassembled(self, pkt: Packet) -> int:
         """The same for a datagram put together from fragments: what it holds was not there yet on receipt, and further
-        fragment headers are only skipped.
+        fragment headers are only skipped. `pkt.family` is set: reassembly may have overwritten the version.
         """
         left = pkt.start + pkt.caplen - pkt.l3
-        if pkt.buf[pkt.l3] >> 4 == 4:
+        if pkt.family == 4:
             self.ipv4(pkt, left)
         else:
             self.ipv6(pkt, left)

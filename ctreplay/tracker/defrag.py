@@ -223,12 +223,16 @@ class Defrag:
         return kind != _NONE and at + _TRANSPORT_HEADER.get(kind, 1) > stop
 
     def unfragmentable(self, p: Packet) -> bytes:
-        """The headers before the fragment header, with its next-header value put where it stood."""
+        """The headers before the fragment header, with its next-header value put where it stood.
+
+        The kernel remembers that place in eight bits (find_prev_fhdr): beyond 255 another byte is overwritten, and the
+        chain still leads to where the fragment header was.
+        """
         header = bytearray(octets.copy(p.buf, p.l3, p.frag_pos))
         nxt = p.buf[p.frag_pos]
         kind, pointer, o = header[6], 6, 40
         while kind != 44 and o + 2 <= len(header):
             size = (header[o + 1] + 2) << 2 if kind == 51 else (header[o + 1] + 1) << 3
             kind, pointer, o = header[o], o, o + size
-        header[pointer] = nxt
+        header[pointer & 0xFF] = nxt
         return bytes(header)
