@@ -40,7 +40,7 @@ cdef class Network:
     cdef public Packet padded
     cdef public Packet whole
 
-    @cython.locals(left=int, version=int, fault=int)
+    @cython.locals(left=int, version=int, fault=int, lengthless=bint)
     cpdef int parse(self, Packet pkt) except -1
 
     @cython.locals(left=int)

@@ -73,6 +73,8 @@ class Network:
             return _IP_VERSION
         if fault != 0:
             return fault
+        # the kernel reassembles nothing whose header does not hold the length (nf_ct_frag6_gather)
+        lengthless = pkt.frag != 0 and version == 6 and octets.be16(pkt.buf, pkt.l3 + 4) == 0
         if pkt.cut and self.needs_padding(pkt):
             if pkt.l3_len > _MAX_PADDED:
                 # a jumbogram of which not even the headers were captured
@@ -87,6 +89,8 @@ class Network:
                 self.ipv6(pkt, pkt.l3_len)
             # whole by its length, but its checksums cannot be verified
             pkt.cut = 1
+        if lengthless:
+            pkt.frag = 0
         if pkt.frag == 0:
             self.transport(pkt)
         return _OK

@@ -146,7 +146,7 @@ def _ipv6(data: bytes) -> Prepared:
     while at + 8 <= len(raw):
         if following == FRAGMENT:
             (word,) = struct.unpack_from("!H", raw, at + 2)
-            if not packet.ident_at:  # reassembly looks at the first fragment header only
+            if size and not packet.ident_at:  # reassembly looks at the first one only, and never without a length
                 packet.offset, packet.more = word & 0xFFF8, bool(word & 1)
                 packet.ident_at = at + 4
                 (packet.ident,) = struct.unpack_from("!I", raw, at + 4)
