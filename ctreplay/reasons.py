@@ -77,7 +77,7 @@ TABLE: tuple[tuple[str, str, str], ...] = (
     ("fragment", "fragment", "fragment held back until its datagram is complete"),
     ("fragment_duplicate", "fragment", "fragment already held: dropped"),
     ("fragment_overlap", "fragment", "overlapping or contradicting fragment: the datagram is lost"),
-    ("fragment_refused", "fragment", "fragment refused: empty, beyond 65,535 bytes, or no memory left for it"),
+    ("fragment_refused", "fragment", "fragment refused: empty, header cut, beyond 65,535 bytes, or no memory left"),
     # what is not a readable IP packet
     ("frame_short", "undecodable", "frame too short for its link layer"),
     ("linktype", "undecodable", "link type not known"),

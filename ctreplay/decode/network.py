@@ -262,16 +262,17 @@ class Network:
         pkt.l4_fault = 0
         while True:
             if nxt == 44:
+                if pkt.frag == 0 and o <= end:
+                    # whether it is whole is reassembly's question
+                    pkt.frag = 1
+                    pkt.frag_pos = o
+                    pkt.frag_off = octets.be16(pkt.buf, o + 2) & 0xFFF8 if end - o >= 4 else 0
+                    pkt.frag_more = pkt.buf[o + 3] & 1 if end - o >= 4 else 0
+                    pkt.frag_id = octets.be32(pkt.buf, o + 4) if end - o >= 8 else 0
                 if end - o < 4:
                     pkt.l4_fault = _L4_NOT_FOUND
                     break
                 word = octets.be16(pkt.buf, o + 2)
-                if pkt.frag == 0 and end - o >= 8:
-                    pkt.frag = 1
-                    pkt.frag_pos = o
-                    pkt.frag_off = word & 0xFFF8
-                    pkt.frag_more = word & 1
-                    pkt.frag_id = octets.be32(pkt.buf, o + 4)
                 if word & 0xFFF8:
                     pkt.l4_fault = _L4_NOT_FOUND
                     break

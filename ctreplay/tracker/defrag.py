@@ -161,10 +161,13 @@ class Defrag:
         offset = p.frag_off
         size = p.l3 + p.l3_len - data_at
         end = offset + size
+        # a fragment header that is not whole, and ends before its offset or what follows can be told
+        if size < -4:
+            return REFUSED
         if offset == 0 and self.chain_cut(p, data_at, data_at + size):
             return PASS_ON
         if size < 0:
-            return PASS_ON
+            return REFUSED
         queue = self.queue_for(p, now, self.s.frag6_timeout, 0)
         if end > _MAX_DATAGRAM:
             return REFUSED

@@ -117,6 +117,8 @@ class TestIpv6:
             verdict = Machine().send(packet)
             if size < len(header[1]) and header is HOP:
                 assert verdict.short == ("", "ipv6_options"), size
+            elif 0 < size < 4 and header is ATOMIC:
+                assert verdict.short == ("", "fragment_refused"), size
             elif size < len(header[1]):
                 assert verdict.ctstate == "INVALID", size
             elif size < len(header[1]) + 4:
