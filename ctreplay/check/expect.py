@@ -30,6 +30,13 @@ _COLUMNS = {
         "master_conn_id AS conn_id, child_conn_id",
         "expectation_id",
     ),
+    "expectation_events": ("event_id, ts, packet, expectation_id, event, reason", "event_id"),
+    "occupancy": ("ts, entries, peak, inserts, destroys, early_drops, full_drops, assured, unreplied", "ts"),
+    "stats": ("name, value, description", "name"),
+    "captures": (
+        "capture, path, interface_name, packets, reordered, truncated, kernel_drops, duplicates, undecodable, damaged",
+        "capture",
+    ),
 }
 
 # counters that the table stats always holds; a reason has a row only where it was met
@@ -150,6 +157,10 @@ FORMS: dict[str, Form] = {
     "packets": Form("count", ("where",), "number of rows in packets (see `packets: all`)", _rows("packets")),
     "transitions": Form("count", ("where",), "number of transitions", _rows("transitions")),
     "expectations": Form("count", ("where",), "number of expectations", _rows("expectations")),
+    "expectation_events": Form("count", ("where",), "number of events of expectations", _rows("expectation_events")),
+    "occupancy": Form("count", ("where",), "number of seconds in which something happened", _rows("occupancy")),
+    "stats": Form("count", ("where",), "number of counters", _rows("stats")),
+    "captures": Form("count", ("where",), "number of capturing interfaces", _rows("captures")),
 }
 
 
@@ -206,8 +217,8 @@ def plan(expect: Expect) -> Plan:
                 f"SELECT name, value, description FROM stats WHERE name = {name}",
                 expect.values[0],
             )
-        case "connections" | "packets" | "transitions" | "expectations":
-            return _plan(expect.form, _condition(where), expect.form)
+        case table if table in _COLUMNS:
+            return _plan(table, _condition(where), table)
     values = ", ".join(_text(value) for value in expect.values)
     good = {
         "reaches": "EXISTS (SELECT 1 FROM transitions t WHERE t.conn_id = c.conn_id"

@@ -9,8 +9,11 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+import jsonschema
 import pytest
+import yaml
 
+from ctreplay.dataset.schema import TABLES
 from tests.check import captures as c
 from tests.traffic.build import ACK, FIN, PSH, RST, SYN
 
@@ -31,6 +34,23 @@ def checks(folder: Path, *assertions: str, captures: str = "web.pcap") -> Path:
     body = "".join(f"      - {one}\n" for one in assertions)
     path.write_text(f"checks:\n  - captures: {json.dumps(captures, ensure_ascii=False)}\n    assert:\n{body}")
     return path
+
+
+def test_rows_of_any_table_are_counted(run, folder):
+    """By a condition on any of its columns; a failure shows the rows."""
+    columns = {
+        table: f"{one[0].name} IS NOT NULL AND {one[-1].name} IS NULL OR {one[-1].name} IS NOT NULL"
+        for table, one in TABLES.items()
+    }
+    path = checks(folder, *(f'expect: {{{table}: ">= 0", where: "{columns[table]}"}}' for table in TABLES))
+    jsonschema.validate(yaml.safe_load(path.read_text()), json.loads(run("check", "--schema").stdout))
+    done = run("check", cwd=folder)
+    assert done.returncode == 0 and f"{len(TABLES)} passed" in done.stdout, done.stdout
+    checks(folder, *(f"expect: {{{table}: 999}}" for table in TABLES))
+    found = json.loads(run("check", "--json", cwd=folder).stdout)["results"]
+    assert [one["status"] for one in found] == ["failed"] * len(TABLES)
+    empty = {"expectations", "expectation_events"}
+    assert {one["name"].split(":")[0] for one in found if not one["rows"]} == empty
 
 
 def test_a_failure_names_packets_and_the_command_that_explains_them(run, folder):
