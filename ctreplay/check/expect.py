@@ -39,6 +39,11 @@ _COLUMNS = {
     ),
 }
 
+# the short names are those that packets and conntrack's filters have for the original direction
+CONNECTIONS = (
+    "(SELECT *, orig_src AS src, orig_dst AS dst, orig_sport AS sport, orig_dport AS dport FROM connections) c"
+)
+
 # counters that the table stats always holds; a reason has a row only where it was met
 COUNTERS = (
     "found", "invalid", "insert", "insert_failed", "drop", "early_drop", "error", "search_restart", "clash_resolve",
@@ -188,10 +193,10 @@ def _condition(*parts: str) -> str:
 
 def _plan(table: str, condition: str, subject: str) -> Plan:
     columns, order = _COLUMNS[table]
-    alias = " c" if table == "connections" else ""
+    source = CONNECTIONS if table == "connections" else table
     return Plan(
-        f"SELECT count(*) FROM {table}{alias}{condition}",
-        f"SELECT {columns} FROM {table}{alias}{condition} ORDER BY {order}",
+        f"SELECT count(*) FROM {source}{condition}",
+        f"SELECT {columns} FROM {source}{condition} ORDER BY {order}",
         subject,
     )
 
@@ -229,4 +234,4 @@ def plan(expect: Expect) -> Plan:
     }[expect.form]
     scope = where or ("state IS NOT NULL" if expect.form == "reaches" else "")
     made = _plan("connections", _condition(scope, f"({good}\n) IS NOT TRUE"), "connections break it")
-    return Plan(made.count, made.rows, made.subject, f"SELECT count(*) FROM connections c{_condition(scope)}")
+    return Plan(made.count, made.rows, made.subject, f"SELECT count(*) FROM {CONNECTIONS}{_condition(scope)}")

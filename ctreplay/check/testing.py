@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ctreplay.check.expect import CONNECTION_COLUMNS, PACKET_COLUMNS, is_counter
+from ctreplay.check.expect import CONNECTION_COLUMNS, CONNECTIONS, PACKET_COLUMNS, is_counter
 from ctreplay.check.model import Options
 from ctreplay.check.replays import Cache, check_helpers
 from ctreplay.check.show import endpoints, table
@@ -17,6 +17,7 @@ from ctreplay.dataset import LEVELS
 from ctreplay.tracker import sysctl
 
 _SHOWN = {"connections": CONNECTION_COLUMNS, "packets": PACKET_COLUMNS}
+_CONNECTIONS = (CONNECTIONS, "* EXCLUDE (src, dst, sport, dport)")
 _IN_REPR = (
     "conn_id", "packet", "proto", "orig_src", "orig_sport", "orig_dst", "orig_dport", "src", "sport", "dst", "dport",
     "event", "new_state", "ctstate", "state", "end_reason", "reason",
@@ -77,10 +78,14 @@ class Replay:
     def _select(self, name: str, where: str) -> Rows:
         condition = f" WHERE (\n{where}\n)" if where else ""
         order = f" ORDER BY {_ORDER[name]}" if name in _ORDER else ""
-        return self.sql(f"SELECT * FROM {name}{condition}{order}")
+        source, columns = _CONNECTIONS if name == "connections" else (name, "*")
+        return self.sql(f"SELECT {columns} FROM {source}{condition}{order}")
 
     def connections(self, where: str = "") -> Rows:
-        """Connections, in the order in which their entries were created."""
+        """Connections, in the order in which their entries were created.
+
+        `src`, `dst`, `sport` and `dport` of a condition are those of the original direction.
+        """
         return self._select("connections", where)
 
     def packets(self, where: str = "") -> Rows:
@@ -107,7 +112,8 @@ class Replay:
         __tracebackhide__ = True
         condition = f" WHERE (\n{where}\n)" if where else ""
         order = f" ORDER BY {_ORDER[name]}" if name in _ORDER else ""
-        columns, rows = fetch(self._db, f"SELECT {_SHOWN.get(name, '*')} FROM {name}{condition}{order}")
+        source = CONNECTIONS if name == "connections" else name
+        columns, rows = fetch(self._db, f"SELECT {_SHOWN.get(name, '*')} FROM {source}{condition}{order}")
         if not rows:
             return
         lines = [f"{name}{f' where {where}' if where else ''}: {len(rows)}; expected none"]

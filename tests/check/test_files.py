@@ -191,6 +191,22 @@ def test_the_fixture_knows_the_counters_too(tmp_path):
             run.counter("erly_drop")
 
 
+def test_short_names_of_a_connections_ends(run, tmp_path):
+    """`dport` is the orig_dport, for the fixture and for every form that takes `where`."""
+    capture = c.pcap(tmp_path / "one.pcap", c.talk())
+    with closing(replay(capture, folder=tmp_path, cache=Cache(tmp_path / "cache"), keep=True)) as found:
+        some = found.connections("orig_dport = 443")
+        assert some and some == found.connections("dport = 443") and "dport" not in some[0]
+        assert found.connections(f"src = '{some[0]['orig_src']}' AND dst = '{some[0]['orig_dst']}'")
+        found.assert_no("connections", "sport = 7 AND dport = 443")
+    text = HEAD.replace("base.pcap", "one.pcap")
+    for form in (f"connections: {len(some)}", "idle_cut: 0", "every: orig_dport = dport", "reaches: ESTABLISHED"):
+        text += f"      - expect: {{{form}, where: dport = 443}}\n"
+    written(tmp_path, text)
+    done = run("check", cwd=tmp_path)
+    assert done.returncode == 0 and "4 passed" in done.stdout, done.stdout + done.stderr
+
+
 def test_counters_of_reasons(tmp_path):
     known = [name for name in reasons.NAMES if name] + ["ethertype 0x88cc"]
     text = HEAD + "".join(f"      - expect: {{counter: reason.{name}, is: 0}}\n" for name in known)
