@@ -217,6 +217,21 @@ def test_pipe(mix: Path, run: Run, tmp_path: Path) -> None:
     assert run("list", "-", stdin=mix.read_bytes())[1] == run("list", mix)[1]
 
 
+def test_damage_is_told_once(mix: Path, run: Run, tmp_path: Path) -> None:
+    """Of captures, also where an answer takes several replays; of a dataset its own replay has told."""
+    cut = tmp_path / "cut.pcap"
+    cut.write_bytes(mix.read_bytes()[:-5])
+    nobody = ("tcp", "10.9.9.9:1", "10.9.9.8:2")
+    for words in (["list", cut], ["list", cut, "--diff", "+0s", "end"], ["list", cut, "expect"], ["events", cut],
+                  ["events", cut, "expect"], ["stats", cut], ["count", cut], ["explain", cut],
+                  ["explain", cut, 1], ["explain", cut, "--packet", 1_000_000], ["explain", cut, *nobody]):  # fmt: skip
+        err = run(*words)[2]
+        assert err.count(f"damaged: {cut}: frame ") == 1, words
+    assert "damaged" not in run("list", cut, "--at", "packet:3")[2]
+    assert run(cut, "-o", tmp_path / "cut.ctreplay", "-q")[0] == 0
+    assert "damaged" not in run("list", tmp_path / "cut.ctreplay")[2]
+
+
 def test_out_of_order_damaged_and_empty(mix: Path, run: Run, tmp_path: Path) -> None:
     rows = pcap.read(mix)
     shuffled = rows[1:] + rows[:1]
