@@ -30,10 +30,10 @@ WITH q AS (
 )
 SELECT src AS client, sport, dst AS resolver, packet,
     (SELECT count(*) FROM q WHERE q.conn_id = p.conn_id AND q.packet >= p.packet AND q.packet < p.retry_packet) AS queries,
-    (SELECT count(*) FROM packets r WHERE r.conn_id = p.conn_id AND r.direction = 'reply'
+    (SELECT count(*) FROM packets r WHERE r.conn_id = p.conn_id AND r.proto = 'udp' AND r.direction = 'reply'
         AND r.packet > p.packet AND r.packet < p.retry_packet) AS answers,
     retry_packet, (retry_t - t) / 1e9 AS waited_s,
-    (SELECT count(*) FROM packets r WHERE r.conn_id = p.conn_id AND r.direction = 'reply'
+    (SELECT count(*) FROM packets r WHERE r.conn_id = p.conn_id AND r.proto = 'udp' AND r.direction = 'reply'
         AND r.packet > p.retry_packet) AS answers_after, conn_id
 FROM pairs p
 WHERE abs((retry_t - t) / 1e9 - $retry_s::DOUBLE) <= $slack_s::DOUBLE

@@ -21,7 +21,7 @@ WITH moment AS (
 ), next AS (
     SELECT l.conn_id, l.proto, arg_min(p.direction, p.packet) AS direction, arg_min(p.tcp_flags, p.packet) AS tcp_flags,
         count(p.packet) AS n
-    FROM live l LEFT JOIN packets p ON p.conn_id = l.conn_id AND p.ts > l.at_ts AND p.ctstate IN ('NEW', 'ESTABLISHED')
+    FROM live l LEFT JOIN packets p ON p.conn_id = l.conn_id AND p.ts > l.at_ts AND p.reason IS DISTINCT FROM 'icmp_error'
     GROUP BY l.conn_id, l.proto
 )
 SELECT CASE WHEN n = 0 THEN 'silent' WHEN proto IN ('icmp', 'icmpv6') THEN

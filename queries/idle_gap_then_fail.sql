@@ -14,15 +14,18 @@
 -- read: the same gap_s in many rows, and none of them below it among the survivors (idle_gaps), names the timeout of the
 --   device: 60, 240, 350, 600, 900, 3600. RST: the device says so; no answer: it drops silently.
 -- next: keepalive_intervals: do the clients keep connections alive more often than that?
-WITH after AS (
-    SELECT g.packet, g.conn_id, g.flow, g.gap_s, g.direction, g.ts,
-        min(p.packet) FILTER (p.direction IS DISTINCT FROM g.direction OR p.tcp_flags & 4 > 0) AS answer,
-        count(*) FILTER (p.direction = g.direction AND (p.payload > 0 OR p.proto <> 'tcp')) AS tries,
-        max(epoch_ns(p.ts)) AS last_ns
-    FROM gaps g JOIN pkts p ON p.about_conn_id = g.conn_id AND p.packet >= g.packet
-        AND epoch_ns(p.ts) - epoch_ns(g.ts) <= $within_s::DOUBLE * 1e9
+WITH later AS (
+    -- INVALID packets have no direction: sides are told by their addresses; ICMP errors are no answer
+    SELECT g.packet, g.conn_id, g.flow, g.gap_s, g.ts, p.packet AS next_packet, p.ts AS next_ts, p.tcp_flags & 4 > 0 AS rst,
+        p.payload > 0 OR p.proto <> 'tcp' AS data,
+        p.src = f.src AND p.dst = f.dst AND p.sport IS NOT DISTINCT FROM f.sport AS same_side
+    FROM gaps g JOIN packets f ON f.packet = g.packet JOIN pkts p ON p.about_conn_id = g.conn_id AND p.packet >= g.packet
+        AND epoch_ns(p.ts) - epoch_ns(g.ts) <= $within_s::DOUBLE * 1e9 AND p.reason IS DISTINCT FROM 'icmp_error'
     WHERE g.gap_s >= $min_s::DOUBLE
-    GROUP BY ALL
+), after AS (
+    SELECT packet, conn_id, flow, gap_s, ts, min(next_packet) FILTER (NOT same_side OR rst) AS answer,
+        count(*) FILTER (same_side AND data) AS tries, max(epoch_ns(next_ts)) AS last_ns
+    FROM later GROUP BY ALL
 ), forgotten AS (
     SELECT zone, end_ts, last_ts, orig_src AS src, orig_dst AS dst, orig_sport AS sport, orig_dport AS dport
     FROM connections WHERE proto = 'tcp' AND end_reason = 'timeout' AND state <> 'TIME_WAIT'
@@ -31,10 +34,10 @@ WITH after AS (
     FROM connections WHERE proto = 'tcp' AND end_reason = 'timeout' AND state <> 'TIME_WAIT'
 ), judged AS (
     SELECT a.packet, a.conn_id, a.flow, a.gap_s,
-        CASE WHEN x.tcp_flags & 4 > 0 AND x.direction IS DISTINCT FROM a.direction THEN 'RST'
+        CASE WHEN x.rst AND NOT x.same_side THEN 'RST'
              WHEN a.answer IS NULL AND a.tries > 1 THEN 'no answer' END AS failed_how,
-        coalesce(seconds(a.ts, x.ts), (a.last_ns - epoch_ns(a.ts)) / 1e9) AS after_s, a.tries
-    FROM after a LEFT JOIN pkts x ON x.packet = a.answer
+        coalesce(seconds(a.ts, x.next_ts), (a.last_ns - epoch_ns(a.ts)) / 1e9) AS after_s, a.tries
+    FROM after a LEFT JOIN later x ON x.packet = a.packet AND x.next_packet = a.answer
     UNION ALL
     SELECT n.first_packet, n.conn_id, n.flow, min(seconds(o.last_ts, n.first_ts)), 'new entry', NULL, any_value(n.orig_packets)
     FROM conns n JOIN forgotten o ON n.zone = o.zone AND n.orig_src = o.src AND n.orig_dst = o.dst

@@ -20,6 +20,7 @@ WITH ready AS (
     GROUP BY t.conn_id
 ), after AS (
     SELECT r.conn_id, count(*) AS n FROM ready r JOIN packets p ON p.conn_id = r.conn_id AND p.packet > r.packet
+        AND p.reason IS DISTINCT FROM 'icmp_error'
     WHERE (SELECT value = 'all' FROM run_info WHERE name = 'packets_level') GROUP BY r.conn_id
 )
 SELECT c.conn_id, c.flow, c.total_packets AS packets, c.total_bytes AS bytes,

@@ -31,7 +31,8 @@ WITH data AS (
         max(packet) AS last_packet
     FROM marked GROUP BY ALL
 ), other AS (
-    SELECT conn_id, direction, max(packet) AS last_packet FROM packets WHERE conn_id IS NOT NULL GROUP BY ALL
+    SELECT conn_id, direction, max(packet) AS last_packet FROM packets WHERE proto = 'tcp' AND conn_id IS NOT NULL
+    GROUP BY ALL
 )
 SELECT s.conn_id, s.direction AS side, c.flow, s.segments, s.repeated, round(100.0 * s.repeated / s.segments, 1) AS share_pct,
     s.longest_run, s.longest_wait_s, s.last_repeated AND coalesce(o.last_packet < s.last_packet, true) AS unanswered_end,

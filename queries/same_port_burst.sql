@@ -19,7 +19,7 @@ SELECT c.conn_id, any_value(flow(c.proto, c.orig_src, c.orig_sport, c.orig_dst, 
     min(epoch_ns(p.ts) - epoch_ns(c.first_ts)) FILTER (p.packet > c.first_packet) / 1e3 AS gap_us,
     any_value(c.orig_packets) AS sent, any_value(c.reply_packets) AS answered,
     any_value(c.orig_packets - c.reply_packets) AS unanswered
-FROM connections c JOIN packets p ON p.conn_id = c.conn_id AND p.direction = 'original'
+FROM connections c JOIN packets p ON p.conn_id = c.conn_id AND p.proto = c.proto AND p.direction = 'original'
     AND epoch_ns(p.ts) - epoch_ns(c.first_ts) <= $within_ms::DOUBLE * 1e6
 WHERE c.proto IN ('udp', 'udplite')
 GROUP BY c.conn_id

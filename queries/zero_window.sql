@@ -30,7 +30,8 @@ WITH w AS (
     WHERE t.closed
 ), probes AS (
     SELECT s.conn_id, s.direction, count(*) AS n FROM stalls s JOIN packets p ON p.conn_id = s.conn_id
-        AND p.direction <> s.direction AND p.packet > s.packet AND p.packet < coalesce(s.until_packet, 9223372036854775807)
+        AND p.proto = 'tcp' AND p.direction <> s.direction
+        AND p.packet > s.packet AND p.packet < coalesce(s.until_packet, 9223372036854775807)
     GROUP BY ALL
 )
 SELECT s.conn_id, any_value(c.flow) AS flow, s.direction AS receiver,

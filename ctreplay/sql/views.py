@@ -173,7 +173,7 @@ VIEWS: tuple[View, ...] = (
     ),
     view(
         "gaps",
-        "The silence before each packet of a connection (needs --packets all)",
+        "The silence before each packet of a connection, ICMP errors about it left out (needs --packets all)",
         """
         gap_ns | int64 [ns] | since the packet of this connection before
         gap_s | double [s] | the same
@@ -187,7 +187,7 @@ VIEWS: tuple[View, ...] = (
             (epoch_ns(ts) - lag(epoch_ns(ts)) OVER w) / 1e9 AS gap_s,
             lag(packet) OVER w AS prev_packet, lag(direction) OVER w AS prev_direction, lag(state) OVER w AS prev_state,
             lead(packet) OVER w AS next_packet
-        FROM {s}pkts WHERE conn_id IS NOT NULL AND ctstate <> 'RELATED'
+        FROM {s}pkts WHERE conn_id IS NOT NULL AND ctstate IS NOT NULL AND reason IS DISTINCT FROM 'icmp_error'
         WINDOW w AS (PARTITION BY conn_id ORDER BY packet)""",
     ),
 )
