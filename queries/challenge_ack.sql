@@ -15,24 +15,28 @@
 --   bare ACK (challenge) means the server still knows the old connection; the client then sends a RST and tries again.
 -- next: ctreplay explain DATASET CONN for the ladder; tuple_reuse. With --packets notable the next packet may be missing
 WITH ignored AS (
-    SELECT * FROM pkts WHERE proto = 'tcp' AND (reason IN ('tcp_challenge_ack', 'tcp_rst_not_exact')
-        OR (reason = 'tcp_ignored_in_state' AND tcp_flags & 2 > 0))
-), following AS (
-    SELECT packet, ts, about_conn_id AS conn_id, src, sport, tcp_flags FROM pkts WHERE about_conn_id IS NOT NULL
-        AND proto = 'tcp'
+    SELECT *, least((src, sport), (dst, dport)) AS low, greatest((src, sport), (dst, dport)) AS high FROM pkts
+    WHERE proto = 'tcp' AND (reason IN ('tcp_challenge_ack', 'tcp_rst_not_exact')
+        OR (reason = 'tcp_ignored_in_state' AND tcp_flags & 18 = 2))
+), seen AS (
+    SELECT packet, ts, src, sport, dst, dport, tcp_flags FROM packets WHERE proto = 'tcp'
     UNION
-    SELECT t.packet, t.ts, t.conn_id, NULL, NULL, NULL FROM transitions t WHERE t.packet IS NOT NULL
-        AND t.packet NOT IN (SELECT packet FROM packets)
+    SELECT t.packet, t.ts, c.orig_src, c.orig_sport, c.orig_dst, c.orig_dport, NULL
+    FROM transitions t JOIN connections c USING (conn_id)
+    WHERE c.proto = 'tcp' AND t.packet IS NOT NULL AND t.packet NOT IN (SELECT packet FROM packets)
+), following AS (
+    -- a packet of the tuple may have opened another entry
+    SELECT *, least((src, sport), (dst, dport)) AS low, greatest((src, sport), (dst, dport)) AS high FROM seen
 )
 SELECT i.packet, i.flow, i.flags, i.about_conn_id AS conn_id, i.state, i.reason, f.packet AS next_packet,
     tcp_flags_text(f.tcp_flags) AS next_flags,
-    CASE WHEN f.src IS NULL THEN NULL WHEN f.src = i.src AND f.sport = i.sport THEN 'same side' ELSE 'other side' END
+    CASE WHEN f.tcp_flags IS NULL THEN NULL WHEN f.src = i.src AND f.sport = i.sport THEN 'same side' ELSE 'other side' END
         AS next_by,
     (epoch_ns(f.ts) - epoch_ns(i.ts)) / 1e6 AS after_ms,
     CASE WHEN f.packet IS NULL THEN 'nothing' WHEN f.tcp_flags IS NULL THEN 'see --packets all'
         WHEN f.tcp_flags & 18 = 18 THEN 'answered by SYN/ACK' WHEN f.tcp_flags & 4 > 0 THEN 'RST'
         WHEN f.tcp_flags & 2 > 0 THEN 'SYN again' WHEN f.src IS DISTINCT FROM i.src OR f.sport <> i.sport THEN 'challenge ACK'
         ELSE 'went on' END AS outcome
-FROM ignored i LEFT JOIN following f ON f.conn_id = i.about_conn_id AND f.packet > i.packet
+FROM ignored i LEFT JOIN following f ON f.low = i.low AND f.high = i.high AND f.packet > i.packet
 QUALIFY row_number() OVER (PARTITION BY i.packet ORDER BY f.packet) = 1
 ORDER BY i.packet

@@ -14,8 +14,9 @@
 -- column: new_held_s | table time in the second
 -- column: base_invalid | INVALID packets in the first
 -- column: new_invalid | INVALID packets in the second
--- read: connections are matched by tuple and by which life of it they are. The first dataset named is the base. No rows: the
---   runs agree. With more than two datasets only the first two are compared.
+-- read: connections are matched by tuple and by which life of it they are. The first dataset named is the base. Rows that
+--   differ in base_held_s and new_held_s only (by a second or more) met another timeout. No rows: the runs agree. With more
+--   than two datasets only the first two are compared.
 -- next: ctreplay explain on both for one conn_id; ctreplay diff for a check in CI
 WITH names AS (
     SELECT (SELECT run FROM runs WHERE position = 1) AS base, (SELECT run FROM runs WHERE position = 2) AS new
@@ -36,5 +37,6 @@ FULL JOIN (SELECT k.* FROM k, names WHERE run = names.new) b
     AND a.icmp_id IS NOT DISTINCT FROM b.icmp_id AND a.life = b.life
 WHERE (a.state, a.end_reason, a.seen_reply, a.assured, a.invalid, a.orig_packets, a.reply_packets)
     IS DISTINCT FROM (b.state, b.end_reason, b.seen_reply, b.assured, b.invalid, b.orig_packets, b.reply_packets)
+    OR abs(base_held_s - new_held_s) >= 1
 ORDER BY coalesce(a.conn_id, b.conn_id), life
 LIMIT $top::BIGINT

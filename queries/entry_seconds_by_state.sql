@@ -15,12 +15,17 @@
 WITH timeouts AS (
     SELECT conn_id, arg_max(timeout_s, transition_id) FILTER (timeout_s IS NOT NULL) AS timeout_s
     FROM transitions WHERE event <> 'DESTROY' GROUP BY conn_id
+), s AS (
+    -- a span that only changed ASSURED, helper or mark is part of the stay before
+    SELECT *, (state, unreplied) IS DISTINCT FROM lag((state, unreplied)) OVER (PARTITION BY conn_id ORDER BY transition_id)
+        AS begins FROM state_spans
 )
-SELECT s.proto, s.state, s.unreplied, count(*) AS spans, sum(s.held_ns) / 1e9 AS entry_seconds,
-    round(100.0 * sum(s.held_ns) / greatest(sum(sum(s.held_ns)) OVER (), 1), 1) AS share_pct, avg(s.held_ns) / 1e9 AS mean_s,
+SELECT s.proto, s.state, s.unreplied, count(*) FILTER (s.begins) AS spans, sum(s.held_ns) / 1e9 AS entry_seconds,
+    round(100.0 * sum(s.held_ns) / greatest(sum(sum(s.held_ns)) OVER (), 1), 1) AS share_pct,
+    sum(s.held_ns) / count(*) FILTER (s.begins) / 1e9 AS mean_s,
     coalesce(sum(epoch_ns(c.end_ts) - epoch_ns(c.last_ts)) FILTER (s.last_span AND c.end_reason = 'timeout'), 0) / 1e9
         AS waiting_s,
     max(t.timeout_s) FILTER (s.last_span) AS timeout_s
-FROM state_spans s JOIN conns c USING (conn_id) LEFT JOIN timeouts t USING (conn_id)
+FROM s JOIN conns c USING (conn_id) LEFT JOIN timeouts t USING (conn_id)
 GROUP BY s.proto, s.state, s.unreplied
 ORDER BY entry_seconds DESC, s.proto, s.state, s.unreplied

@@ -25,5 +25,5 @@ FROM conns c JOIN (
 ) t USING (conn_id)
 WHERE c.proto = 'tcp' AND NOT c.midstream AND t.furthest IN ('SYN_SENT', 'SYN_SENT2', 'SYN_RECV')
 GROUP BY ALL
-ORDER BY entries DESC, c.orig_src, c.orig_dst, c.orig_dport
+ORDER BY entries DESC, c.orig_src, c.orig_dst, c.orig_dport, stuck_in
 LIMIT $top::BIGINT

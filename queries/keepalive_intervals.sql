@@ -15,12 +15,21 @@
 -- column: ended | end_reason or state at the end
 -- read: an interval above an idle timeout on the path does not help; unanswered probes at the end are a peer that vanished.
 -- next: idle_gap_then_fail; lower net.ipv4.tcp_keepalive_time below the path's timeout
-WITH p AS (
+WITH steps_of_seq AS (
+    -- sequence numbers wrap: from one packet to the next they go up or down by less than 2^31
+    SELECT packet, conn_id, direction, ts, payload, tcp_flags, seq::BIGINT AS seq,
+        (seq::BIGINT - lag(seq::BIGINT) OVER (PARTITION BY conn_id, direction ORDER BY packet) + 6442450944) % 4294967296
+            - 2147483648 AS step
+    FROM packets WHERE proto = 'tcp' AND conn_id IS NOT NULL AND tcp_flags & 4 = 0
+), unwrapped AS (
+    SELECT * REPLACE ((sum(coalesce(step, seq)) OVER (PARTITION BY conn_id, direction ORDER BY packet))::BIGINT AS seq)
+    FROM steps_of_seq
+), p AS (
     SELECT packet, conn_id, direction, ts, seq, payload, tcp_flags,
-        max(CASE WHEN tcp_flags & 2 > 0 THEN seq::BIGINT + 1 + payload ELSE seq::BIGINT + payload END) OVER (
+        max(CASE WHEN tcp_flags & 2 > 0 THEN seq + 1 + payload ELSE seq + payload END) OVER (
             PARTITION BY conn_id, direction ORDER BY packet ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS next_seq,
         lead(direction) OVER (PARTITION BY conn_id ORDER BY packet) AS answered_by
-    FROM packets WHERE proto = 'tcp' AND conn_id IS NOT NULL AND tcp_flags & 4 = 0
+    FROM unwrapped
 ), probes AS (
     SELECT *, CASE WHEN seq = next_seq - 1 AND payload <= 1 AND tcp_flags & 7 = 0 THEN 'TCP keep-alive'
         WHEN payload BETWEEN 1 AND 64 AND seq = next_seq THEN 'small data' END AS kind FROM p

@@ -16,10 +16,15 @@
 -- read: repeats seen here were lost behind this point, or the acknowledgments were. longest_run with doubling waits and
 --   unanswered_end: the path died. A few fast repeats: ordinary loss.
 -- next: idle_gap_then_fail if it began after a silence; ctreplay explain DATASET CONN
-WITH data AS (
-    SELECT packet, ts, conn_id, direction, seq::BIGINT AS seq, payload + (tcp_flags & 1) + ((tcp_flags >> 1) & 1) AS len
+WITH steps AS (
+    -- sequence numbers wrap: from one packet to the next they go up or down by less than 2^31
+    SELECT packet, ts, conn_id, direction, seq::BIGINT AS seq,
+        (seq::BIGINT - lag(seq::BIGINT) OVER (PARTITION BY conn_id, direction ORDER BY packet) + 6442450944) % 4294967296
+            - 2147483648 AS step
     FROM packets
     WHERE proto = 'tcp' AND conn_id IS NOT NULL AND payload + (tcp_flags & 1) + ((tcp_flags >> 1) & 1) > 0
+), data AS (
+    SELECT * REPLACE (sum(coalesce(step, seq)) OVER (PARTITION BY conn_id, direction ORDER BY packet) AS seq) FROM steps
 ), marked AS (
     SELECT *, row_number() OVER (PARTITION BY conn_id, direction, seq ORDER BY packet) > 1 AS repeated,
         row_number() OVER (PARTITION BY conn_id, direction, seq ORDER BY packet) - 1 AS nth,

@@ -30,5 +30,5 @@ SELECT orig_src, orig_dst, proto, orig_dport, state_then AS state, count(*) AS e
     max(seconds(first_ts, at_ts)) AS oldest_s, any_value(at_ts) AS moment
 FROM live
 GROUP BY orig_src, orig_dst, proto, orig_dport, state_then
-ORDER BY entries DESC, orig_src, orig_dst, orig_dport, state
+ORDER BY entries DESC, orig_src, orig_dst, proto, orig_dport, state
 LIMIT $top::BIGINT

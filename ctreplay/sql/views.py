@@ -129,7 +129,7 @@ VIEWS: tuple[View, ...] = (
     ),
     view(
         "state_spans",
-        "How long each entry stood in each state",
+        "How long each entry stood in each state; a span ends with every UPDATE, also one of status, helper or mark",
         """
         state | dict | the state
         unreplied | bool | no reply seen yet
@@ -139,10 +139,12 @@ VIEWS: tuple[View, ...] = (
         held_ns | int64 [ns] | its length
         held_s | double [s] | its length
         last_span | bool | the last one of its entry
+        transition_id | int64 | the transition that began it
         """,
         """SELECT conn_id, proto, state, new_status & 2 = 0 AS unreplied, new_status & 4 > 0 AS assured, ts AS from_ts,
-            next_ts AS to_ts, epoch_ns(next_ts) - epoch_ns(ts) AS held_ns, seconds(ts, next_ts) AS held_s, last_span
-        FROM (SELECT t.conn_id, c.proto, t.event, t.new_status, t.ts,
+            next_ts AS to_ts, epoch_ns(next_ts) - epoch_ns(ts) AS held_ns, seconds(ts, next_ts) AS held_s, last_span,
+            transition_id
+        FROM (SELECT t.conn_id, t.transition_id, c.proto, t.event, t.new_status, t.ts,
                 last_value(t.new_state IGNORE NULLS) OVER w AS state,
                 coalesce(lead(t.ts) OVER w, c.end_ts) AS next_ts,
                 coalesce(lead(t.event) OVER w = 'DESTROY', true) AS last_span

@@ -91,3 +91,83 @@ def test_expected_connections_have_gaps_and_survive(replayed: Replay):
     assert [(row["packet"], row["gap_s"]) for row in ask(dataset, "idle_gaps", min_s="10")] == [(3, 20.0)]
     rows = ask(dataset, "failover_survivors", at="2023-11-14 22:13:22")
     assert sorted((row["fate"], row["example"]) for row in rows) == [("new entry", 2), ("silent", 1)]
+
+
+def test_sequence_numbers_that_wrap(replayed: Replay):
+    one = c.Tcp(40000, 443)
+    one.next[True] = 2**32 - 3
+    steps = [(True, SYN), (False, SYN | ACK), (True, ACK), (True, PSH | ACK, b"x" * 10), (False, ACK)]
+    packets = [(number / 100, one.send(*step)) for number, step in enumerate(steps)]
+    for at in (10, 20, 30):
+        packets += [(at, one.send(True, ACK, shift=-1)), (at + 0.01, one.send(False, ACK))]
+    rows = ask(replayed(packets), "keepalive_intervals")
+    assert [(row["kind"], row["side"], row["probes"], row["interval_s"]) for row in rows] == [
+        ("TCP keep-alive", "original", 3, 10.0)
+    ]
+
+
+def test_a_sequence_number_four_gigabytes_later_is_no_repeat(replayed: Replay):
+    one, packets = opened()
+    packets += [(1 + n, one.send(True, PSH | ACK, b"x", shift=n << 30)) for n in range(1, 6)]
+    dataset = replayed(packets, sysctls={"nf_conntrack_tcp_be_liberal": 1})
+    assert ask(dataset, "retrans_heavy", min_retrans="1") == []
+
+
+@pytest.mark.parametrize("level", ["all", "notable"])
+def test_what_came_after_an_ignored_syn_may_open_another_entry(replayed: Replay, level: str):
+    _, packets = opened()
+    again = c.Tcp(40000, 443)
+    again.next[True] = 5_000_000
+    packets += [(1, again.send(True, SYN)), (100, again.send(True, SYN))]
+    dataset = replayed(packets, level, sysctls={"nf_conntrack_tcp_timeout_established": 60})
+    rows = [(row["packet"], row["next_packet"], row["outcome"]) for row in ask(dataset, "challenge_ack")]
+    assert rows == [(6, 7, "SYN again" if level == "all" else "see --packets all")]
+
+
+def test_a_stay_is_not_cut_by_assured(replayed: Replay):
+    there = c.packet(c.CLIENT, c.SERVER, UDP, udp(5000, 6000, b"x"))
+    back = c.packet(c.SERVER, c.CLIENT, UDP, udp(6000, 5000, b"y"))
+    dataset = replayed([(at, there if at % 2 == 0 else back) for at in range(8)])
+    changes = (
+        ctreplay.open_dataset(dataset).execute("SELECT changes FROM transitions ORDER BY transition_id").fetchall()
+    )
+    assert any("assured" in one for (one,) in changes[2:]), "its own event"
+    rows = ask(dataset, "entry_seconds_by_state")
+    assert [(row["unreplied"], row["spans"], row["mean_s"]) for row in rows] == [(False, 1, 6.0), (True, 1, 1.0)]
+
+
+def test_runs_that_differ_in_a_timeout_only(replayed: Replay, tmp_path: Path):
+    one, packets = opened()
+    packets += [(1, one.send(True, PSH | ACK, b"x")), (1000, c.Tcp(40001, 443).send(True, SYN))]
+    base = replayed(packets, sysctls={"nf_conntrack_tcp_timeout_established": 300})
+    base = base.rename(tmp_path / "base.ctreplay")
+    new = replayed(
+        packets, sysctls={"nf_conntrack_tcp_timeout_max_retrans": 60, "nf_conntrack_tcp_timeout_established": 60}
+    )
+    result = query_named([base, new], library.load("compare_runs"), {})
+    rows = [row for batch in result.batches for row in batch.to_pylist()]
+    assert [(row["base"], row["new"], row["base_held_s"], row["new_held_s"]) for row in rows] == [(1, 1, 301.0, 61.0)]
+
+
+def test_rows_that_tie_have_an_order(replayed: Replay):
+    packets: Packets = []
+    for number in range(30):
+        port, at = 1000 + number, number / 1000
+        packets += [(at, c.Tcp(40000, port).send(True, SYN)), (at, c.packet(c.CLIENT, c.SERVER, UDP, udp(40000, port)))]
+        both = c.Tcp(40001, port)
+        packets += [(at, both.send(True, SYN)), (at, both.send(False, SYN | ACK))]
+    dataset = replayed(packets)
+    keys = [(row["orig_dport"], row["stuck_in"]) for row in ask(dataset, "half_open", top="100")]
+    assert keys == sorted(keys, key=lambda key: (key[0], ("SYN_SENT", "SYN_RECV").index(key[1])))
+    holders = [(row["proto"], row["orig_dport"]) for row in ask(dataset, "top_holders_at", top="100")]
+    assert holders == sorted(holders) and len(holders) == 90
+
+
+def test_a_repeated_syn_ack_is_no_ignored_syn(replayed: Replay):
+    one = c.Tcp(40000, 443)
+    packets = [(0, one.send(True, SYN)), (0.1, one.send(False, SYN | ACK))]
+    packets += [(1, one.send(False, SYN | ACK, shift=-1)), (1.1, one.send(True, ACK))]
+    dataset = replayed(packets)
+    reasons = ctreplay.open_dataset(dataset).execute("SELECT reason FROM packets WHERE packet = 3").fetchall()
+    assert reasons == [("tcp_ignored_in_state",)]
+    assert ask(dataset, "challenge_ack") == []
