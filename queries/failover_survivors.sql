@@ -1,7 +1,7 @@
 -- question: If the table were lost at a moment (failover, flush), which connections would go on?
 -- incident: 11
 -- needs: packets all
--- param: at TEXT = NULL | UTC time; default the moment of the peak
+-- param: at TIME = NULL | time such as 2026-01-31T12:00:00.5 (UTC unless it has an offset); default the moment of the peak
 -- column: fate | what the first packet after the moment would do to a tracker without the entry
 -- column: proto | protocol
 -- column: direction | who sent it, as the lost entry saw it
@@ -17,7 +17,8 @@ WITH moment AS (
     SELECT coalesce($at::TIMESTAMP_NS, (SELECT arg_min(ts, (-entries, transition_id)) FROM entries_over_time)) AS at_ts
 ), live AS (
     SELECT c.conn_id, c.proto, m.at_ts FROM connections c, moment m
-    WHERE c.first_ts <= m.at_ts AND (c.end_ts > m.at_ts OR c.end_reason = 'capture_end')
+    WHERE c.first_ts <= m.at_ts AND (c.end_ts > m.at_ts OR (c.end_reason = 'capture_end'
+        AND epoch_ns(c.end_ts) + c.timeout_left_s * 1000000000 >= epoch_ns(m.at_ts)))
 ), next AS (
     SELECT l.conn_id, l.proto, arg_min(p.direction, p.packet) AS direction, arg_min(p.tcp_flags, p.packet) AS tcp_flags,
         count(p.packet) AS n

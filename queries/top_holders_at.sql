@@ -1,6 +1,6 @@
 -- question: Who held the table's entries at its peak (or at another moment)?
 -- incident: 1
--- param: at TEXT = NULL | UTC time such as 2026-01-31T12:00:00.5; default the moment of the peak
+-- param: at TIME = NULL | time such as 2026-01-31T12:00:00.5 (UTC unless it has an offset); default the moment of the peak
 -- param: top INTEGER = 20 | how many holders to show
 -- column: orig_src | who opened the connections
 -- column: orig_dst | to whom
@@ -23,7 +23,8 @@ WITH moment AS (
         (SELECT arg_max(new_status, transition_id) FROM transitions t
         WHERE t.conn_id = c.conn_id AND t.ts <= m.at_ts) & 2 = 0 AS unreplied_then
     FROM connections c, moment m
-    WHERE c.first_ts <= m.at_ts AND (c.end_ts > m.at_ts OR c.end_reason = 'capture_end')
+    WHERE c.first_ts <= m.at_ts AND (c.end_ts > m.at_ts OR (c.end_reason = 'capture_end'
+        AND epoch_ns(c.end_ts) + c.timeout_left_s * 1000000000 >= epoch_ns(m.at_ts)))
 )
 SELECT orig_src, orig_dst, proto, orig_dport, state_then AS state, count(*) AS entries,
     round(100.0 * count(*) / sum(count(*)) OVER (), 1) AS share_pct, count(*) FILTER (unreplied_then) AS unreplied,

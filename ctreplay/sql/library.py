@@ -4,7 +4,7 @@
 -- incident: numbers of the incidents it serves (optional)
 -- needs: packets all          (optional: every packet must be in the dataset)
 -- across: runs                (optional: sees all datasets at once, with their `run` column)
--- param: name TYPE = default | meaning
+-- param: name TYPE = default | meaning     (INTEGER, DOUBLE, TEXT, or TIME: ISO 8601 or epoch, given to SQL in UTC)
 -- column: name | meaning
 -- read: how to read the result; lines that begin with `--   ` continue
 -- next: what to do then
@@ -12,6 +12,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass, field
 from functools import cache
@@ -19,8 +20,9 @@ from pathlib import Path
 from typing import Any
 
 _HEAD = re.compile(r"--\s(question|incident|needs|across|param|column|read|next):\s*(.*)")
-_PARAM = re.compile(r"(\w+)\s+(INTEGER|DOUBLE|TEXT)\s*=\s*(.*)")
-TYPES = {"INTEGER": int, "DOUBLE": float, "TEXT": str}
+_PARAM = re.compile(r"(\w+)\s+(INTEGER|DOUBLE|TEXT|TIME)\s*=\s*(.*)")
+TYPES = {"INTEGER": int, "DOUBLE": float, "TEXT": str, "TIME": str}
+_INTEGERS = range(-(1 << 63), 1 << 63)
 
 
 class QueryError(Exception):
@@ -29,7 +31,7 @@ class QueryError(Exception):
 
 @dataclass(frozen=True)
 class Parameter:
-    """`type` is INTEGER, DOUBLE or TEXT; the default is a value of it, or None."""
+    """`type` is INTEGER, DOUBLE, TEXT or TIME; the default is a value of it, or None."""
 
     name: str
     type: str
@@ -38,11 +40,30 @@ class Parameter:
 
     def value(self, text: str) -> int | float | str:
         """The value that the user wrote. Raises QueryError."""
+        if self.type == "TIME":
+            return self._time(text)
         try:
             found: int | float | str = TYPES[self.type](text)
         except ValueError:
             raise QueryError(f"parameter {self.name}: {text!r} is not of type {self.type}") from None
+        if isinstance(found, float) and not math.isfinite(found):
+            raise QueryError(f"parameter {self.name}: {text} is no number to reckon with")
+        if isinstance(found, int) and found not in _INTEGERS:
+            raise QueryError(f"parameter {self.name}: {text} is beyond 64 bits")
         return found
+
+    def _time(self, text: str) -> str:
+        """UTC without a zone, to the nanosecond: what DuckDB makes a TIMESTAMP_NS of; it would ignore an offset."""
+        from ctreplay.timetravel.instant import InstantError, parse, show
+
+        try:
+            instant = parse(text)
+        except InstantError:
+            instant = None
+        if instant is None or instant.kind != "ts":
+            how = "write ISO 8601 (UTC unless it has an offset) or epoch seconds"
+            raise QueryError(f"parameter {self.name}: {text!r} is no time of its own; {how}")
+        return show(instant.value).removesuffix("Z")
 
 
 @dataclass

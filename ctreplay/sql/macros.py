@@ -158,7 +158,8 @@ _AT = """
         (coalesce(d.exact, false) OR (SELECT value = 'all' FROM {s}run_info WHERE name = 'packets_level'))
             AS remaining_exact
     FROM (SELECT *, t::TIMESTAMP_NS AS moment FROM {s}connections WHERE first_ts <= t::TIMESTAMP_NS
-            AND (end_ts > t::TIMESTAMP_NS OR end_reason = 'capture_end')) c
+            AND (end_ts > t::TIMESTAMP_NS OR (end_reason = 'capture_end'
+                AND epoch_ns(end_ts) + timeout_left_s * 1000000000 >= epoch_ns(t::TIMESTAMP_NS)))) c
     JOIN (SELECT conn_id, arg_max(new_state, transition_id) FILTER (new_state IS NOT NULL) AS state,
                  arg_max(new_status, transition_id) AS status
           FROM {s}transitions WHERE ts <= t::TIMESTAMP_NS GROUP BY conn_id) l USING (conn_id)
@@ -172,7 +173,8 @@ TABLE_MACROS: tuple[Macro, ...] = (
     Macro(
         "ct_at(t)",
         "the table at an instant (UTC text or TIMESTAMP_NS): connections alive at t with their state, seen_reply and "
-        "assured of then, remaining_s and remaining_exact. Which entries were alive and in which state is exact; "
+        "assured of then, remaining_s and remaining_exact. Which entries were alive and in which state is exact, "
+        "behind the capture's last packet to the second; "
         "remaining_s is known with --packets all, and for entries that no later packet renewed (remaining_exact: to "
         "the "
         "second), else null. `ctreplay list --at T` is exact always",

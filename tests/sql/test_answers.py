@@ -171,3 +171,33 @@ def test_a_repeated_syn_ack_is_no_ignored_syn(replayed: Replay):
     reasons = ctreplay.open_dataset(dataset).execute("SELECT reason FROM packets WHERE packet = 3").fetchall()
     assert reasons == [("tcp_ignored_in_state",)]
     assert ask(dataset, "challenge_ack") == []
+
+
+def test_times_have_offsets_and_errors():
+    at = next(one for one in library.load("top_holders_at").parameters if one.name == "at")
+    assert at.default is None
+    for text in ("2026-01-31T12:00:00.5Z", "2026-01-31 17:00:00.5+05:00", "2026-01-31T12:00:00,5", "1769860800.5"):
+        assert at.value(text) == "2026-01-31 12:00:00.500", text
+    assert at.value("1769860800000000001") == "2026-01-31 12:00:00.000000001"
+    for text in ("noon", "", "+5s", "packet:5", "end", "12:00", "2026-13-01", "9999-01-01"):
+        with pytest.raises(library.QueryError, match="parameter at: "):
+            at.value(text)
+
+
+@pytest.mark.parametrize(("name", "text"), [("idle_gaps", "nan"), ("idle_gaps", "inf"), ("early_drops", "9" * 20)])
+def test_numbers_that_are_none(name: str, text: str):
+    with pytest.raises(library.QueryError, match=f"parameter .*{text}"):
+        library.load(name).parameters[0].value(text)
+
+
+def test_the_table_after_the_last_packet(replayed: Replay):
+    packets = [(0, c.packet(c.CLIENT, c.SERVER, UDP, udp(5000, 6000))), (1, c.Tcp(40000, 443).send(True, SYN))]
+    dataset = replayed([*packets, (11, c.Tcp(40001, 443).send(True, SYN))])
+    db = ctreplay.open_dataset(dataset)
+    for seconds, alive in ((11, [1, 2, 3]), (29, [1, 2, 3]), (31, [2, 3]), (122, [3]), (132, [])):
+        moment = c.T0 // c.SECOND + seconds
+        holders = ask(dataset, "top_holders_at", at=f"{moment}")
+        assert sum(row["entries"] for row in holders) == len(alive), seconds
+        assert sum(row["connections"] for row in ask(dataset, "failover_survivors", at=f"{moment}")) == len(alive)
+        sql = f"SELECT conn_id FROM ct_at(make_timestamp_ns({moment * c.SECOND})) ORDER BY 1"
+        assert [row[0] for row in db.execute(sql).fetchall()] == alive, seconds

@@ -170,10 +170,12 @@ def test_parameters_are_bound(replayed):
         query_named([dataset], query, {"nope": "1"})
     with pytest.raises(QueryError, match="not of type INTEGER"):
         query_named([dataset], query, {"top": "1; DROP TABLE reasons"})
-    from ctreplay.sql.execute import SqlError
-
-    with pytest.raises(SqlError):
-        list(query_named([dataset], query, {"at": "'; COPY conns TO '/tmp/x"}).batches)
+    with pytest.raises(QueryError, match="no time of its own"):
+        query_named([dataset], query, {"at": "'; COPY conns TO '/tmp/x"})
+    sweep = query_named(
+        [replayed("tftp.pcap")], library.load("idle_timeout_sweep"), {"proto": "'; COPY conns TO '/tmp/x"}
+    )
+    assert {row["connections_cut"] for batch in sweep.batches for row in batch.to_pylist()} == {0}
     rows = [row for batch in query_named([dataset], query, {"top": "1"}).batches for row in batch.to_pylist()]
     assert len(rows) == 1
 
