@@ -60,8 +60,20 @@ DEFAULTS: dict[str, tuple[int, str]] = {
 }
 
 _PREFIXES = ("net.netfilter.", "net.ipv4.", "net.ipv4.netfilter.", "net.")
-_FLAGS = {"nf_conntrack_tcp_loose", "nf_conntrack_tcp_be_liberal", "nf_conntrack_tcp_ignore_invalid_rst"}
 _MAX = 0x7FFFFFFF
+# the highest value that the kernel takes; of timeouts as many jiffies as an int holds (HZ=250)
+_HIGHEST = dict.fromkeys((name for name in DEFAULTS if "_timeout" in name), _MAX // 250) | {
+    "ipfrag_time": _MAX // 250,
+    "nf_conntrack_tcp_loose": 1,
+    "nf_conntrack_tcp_be_liberal": 1,
+    "nf_conntrack_tcp_ignore_invalid_rst": 1,
+    "nf_conntrack_tcp_max_retrans": 255,
+    "nf_conntrack_checksum": 1,
+    "nf_conntrack_acct": 1,
+    "nf_conntrack_timestamp": 1,
+    "nf_conntrack_events": 2,
+    "nf_conntrack_log_invalid": 255,
+}
 
 
 class SysctlError(ValueError):
@@ -71,6 +83,11 @@ class SysctlError(ValueError):
 def defaults() -> dict[str, int]:
     """Default value of every sysctl."""
     return {name: value for name, (value, _) in DEFAULTS.items()}
+
+
+def highest(name: str) -> int:
+    """The highest value of a sysctl."""
+    return _HIGHEST.get(name, _MAX)
 
 
 def bare(name: str) -> str:
@@ -108,9 +125,8 @@ def _value(name: str, text: str) -> tuple[str, int]:
         value = int(text.strip(), 0)
     except ValueError:
         raise SysctlError(f"{name}={text.strip()}: not a whole number") from None
-    highest = 1 if name in _FLAGS else 255 if name == "nf_conntrack_tcp_max_retrans" else _MAX
-    if not 0 <= value <= highest:
-        raise SysctlError(f"{name}={value}: out of range")
+    if not 0 <= value <= highest(name):
+        raise SysctlError(f"{name}={value}: out of range, which is 0 to {highest(name)}")
     return name, value
 
 

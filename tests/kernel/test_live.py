@@ -118,6 +118,28 @@ def test_timeouts_that_the_referee_cannot_tell_are_refused(seconds: int) -> None
         record_packets([], {"nf_conntrack_udp_timeout": seconds})
 
 
+_LIMITS = """
+import contextlib
+from ctreplay.tracker import sysctl
+from ctreplay.verify import CannotVerify, namespace
+namespace.enter()
+for name in sysctl.DEFAULTS:
+    highest = sysctl.highest(name)
+    # how many jiffies a second has is another kernel's choice; what is not of the namespace is left alone
+    if highest in (1, 2, 255):
+        for value in (highest, highest + 1):
+            with contextlib.suppress(CannotVerify):
+                namespace.sysctl(f"net.netfilter.{name}", value)
+                print(name, value - highest)
+"""
+
+
+def test_the_kernel_takes_the_same_highest_values() -> None:
+    done = subprocess.run([sys.executable, "-c", _LIMITS], capture_output=True, text=True, timeout=60, check=True)
+    lines = done.stdout.splitlines()
+    assert len(lines) >= 9 and all(line.endswith(" 0") for line in lines), lines
+
+
 def _namespaces() -> set[str]:
     found = set()
     for path in Path("/proc").glob("[0-9]*/ns/net"):

@@ -55,7 +55,9 @@ def test_the_last_one_counts() -> None:
         ("nf_conntrack_udp_timeout=30s", "not a whole number"),
         ("nf_conntrack_udp_timeout=1.5", "not a whole number"),
         ("nf_conntrack_udp_timeout=-1", "out of range"),
-        ("nf_conntrack_udp_timeout=2147483648", "out of range"),
+        ("nf_conntrack_udp_timeout=8589935", "out of range, which is 0 to 8589934"),
+        ("ipfrag_time=8589935", "out of range"),
+        ("nf_conntrack_max=2147483648", "out of range"),
         ("nf_conntrack_tcp_loose=2", "out of range"),
         ("nf_conntrack_tcp_max_retrans=256", "out of range"),
     ],
@@ -67,7 +69,13 @@ def test_errors_say_what_to_write(text: str, message: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["nf_conntrack_udp_timeout=2147483647", "nf_conntrack_tcp_max_retrans=255", "ipfrag_time=0"]
+    "text",
+    [
+        "nf_conntrack_udp_timeout=8589934",
+        "nf_conntrack_max=2147483647",
+        "nf_conntrack_tcp_max_retrans=255",
+        "ipfrag_time=0",
+    ],
 )
 def test_highest_and_lowest(text: str) -> None:
     assert sysctl.parse([text])
