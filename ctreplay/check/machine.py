@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 
 from ctreplay.check.run import Job
 from ctreplay.check.show import endpoints, table
+from ctreplay.check.tables import natural
 from ctreplay.check.work import ERROR, FAILED, PASSED, Outcome, Report
 from ctreplay.cli.common import printable
 
@@ -36,7 +37,9 @@ def as_object(reports: Reports, seconds: float) -> dict[str, Any]:
                 "message": outcome.message,
             }
             if outcome.status != PASSED:
-                rows = [dict(zip(outcome.columns, row, strict=True)) for row in outcome.rows]
+                rows = [
+                    dict(zip(outcome.columns, map(natural, outcome.types, row), strict=True)) for row in outcome.rows
+                ]
                 found |= {"rows": rows, "total_rows": outcome.total, "difference": list(outcome.difference)}
                 found |= {"explain": outcome.explain or None}
             results.append(found)

@@ -6,6 +6,7 @@ import csv
 import difflib
 import io
 import itertools
+import math
 import re
 from collections.abc import Iterable, Sequence
 
@@ -53,6 +54,19 @@ def normal(text: str) -> str:
         return str(int(text))
     number = float(text)
     return str(int(number)) if number.is_integer() and abs(number) < 1e15 else f"{number:.15g}"
+
+
+def natural(kind: str, text: str | None) -> object:
+    """A cell of a DuckDB type as JSON has it: numbers and booleans as such, NULL as null, the rest as text."""
+    if text is None or text == NULL:
+        return None
+    if kind == "BOOLEAN":
+        return text == "true"
+    if kind.endswith(("INTEGER", "INT")):
+        return int(text)
+    if kind.startswith(("DOUBLE", "FLOAT", "DECIMAL")) and math.isfinite(float(text)):
+        return float(text)
+    return text
 
 
 def canonical(rows: Iterable[Sequence[str]], ordered: bool) -> list[tuple[str, ...]]:

@@ -38,7 +38,8 @@ class Task:
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of one assertion. `rows` are the offending rows (at most SHOWN_ROWS), `total` how many there are.
+    """What became of one assertion. `rows` are the offending rows (at most SHOWN_ROWS) as text, `total` how many there
+    are, `types` DuckDB's types of their columns.
 
     `difference` holds lines of an expected table that did not match, `result` the whole table found (for --update).
     """
@@ -49,6 +50,7 @@ class Outcome:
     columns: tuple[str, ...] = ()
     rows: tuple[tuple[str, ...], ...] = ()
     total: int = 0
+    types: tuple[str, ...] = ()
     difference: tuple[str, ...] = ()
     explain: str = ""
     seconds: float = 0.0
@@ -144,6 +146,12 @@ def fetch(
     return columns, tuple(tuple(tables.NULL if c is None else c for c in row) for row in result.fetchall())
 
 
+def _types(db: duckdb.DuckDBPyConnection, sql: str, values: dict[str, Any] | None = None) -> tuple[str, ...]:
+    """DuckDB's types of the columns of a SELECT."""
+    result = db.execute(f"SELECT * FROM ({sql.strip().rstrip(';')}\n) LIMIT 0", values or None)
+    return tuple(str(one[1]) for one in result.description or ())
+
+
 def _one_number(db: duckdb.DuckDBPyConnection, sql: str) -> int:
     row = db.execute(sql).fetchone()
     return int(row[0]) if row is not None else 0
@@ -154,16 +162,20 @@ def evaluate(db: duckdb.DuckDBPyConnection, assertion: Assertion, run: dict[str,
     if assertion.expect is not None:
         return _short_form(db, assertion, run)
     if assertion.query is not None:
-        columns, rows = _named(db, assertion, run)
+        sql, values = _named(assertion, run)
     else:
         assert assertion.sql is not None
-        columns, rows = fetch(db, assertion.sql)
+        sql, values = assertion.sql, {}
+    columns, rows = fetch(db, sql, values=values)
     if assertion.expected is not None:
         return against(assertion, assertion.expected, columns, rows)
     if not rows:
         return Outcome(assertion, PASSED, result=None)
     noun = "row" if len(rows) == 1 else "rows"
-    return Outcome(assertion, FAILED, f"{len(rows)} {noun}; expected none", columns, rows[:SHOWN_ROWS], len(rows))
+    types = _types(db, sql, values)
+    return Outcome(
+        assertion, FAILED, f"{len(rows)} {noun}; expected none", columns, rows[:SHOWN_ROWS], len(rows), types
+    )
 
 
 def against(
@@ -188,16 +200,15 @@ def against(
     )
 
 
-def _named(
-    db: duckdb.DuckDBPyConnection, assertion: Assertion, run: dict[str, Any]
-) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
+def _named(assertion: Assertion, run: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """SQL of a named query and the values of its parameters."""
     from ctreplay.sql import library
 
     assert assertion.query is not None
     query = library.load(assertion.query)
     if query.needs == "packets all" and run.get("packets_level") != "all":
         raise ValueError(f"the query {query.name} needs every packet; replay with `packets: all`")
-    return fetch(db, query.sql, values=query.values(dict(assertion.parameters)))
+    return query.sql, query.values(dict(assertion.parameters))
 
 
 def _short_form(db: duckdb.DuckDBPyConnection, assertion: Assertion, run: dict[str, Any]) -> Outcome:
@@ -218,7 +229,9 @@ def _short_form(db: duckdb.DuckDBPyConnection, assertion: Assertion, run: dict[s
             )
         of = _one_number(db, made.total)
         columns, rows = fetch(db, made.rows, SHOWN_ROWS)
-        return Outcome(assertion, FAILED, f"{found} of {of} {made.subject}", columns, rows, found)
+        return Outcome(
+            assertion, FAILED, f"{found} of {of} {made.subject}", columns, rows, found, _types(db, made.rows)
+        )
     if expect.count.holds(found):
         return Outcome(assertion, PASSED, f"{found}")
     columns, rows = fetch(db, made.rows, SHOWN_ROWS)
@@ -229,6 +242,7 @@ def _short_form(db: duckdb.DuckDBPyConnection, assertion: Assertion, run: dict[s
         columns,
         rows,
         max(found, len(rows)),
+        _types(db, made.rows),
     )
 
 

@@ -7,11 +7,15 @@ from typing import Any
 
 from ctreplay.check.machine import case, suites
 from ctreplay.check.show import cut, width
+from ctreplay.check.tables import natural
 from ctreplay.cli.common import printable
+from ctreplay.dataset.schema import TABLES
 from ctreplay.diff.compare import LATER, STORY, Change, Difference
 from ctreplay.diff.sides import Side
 
 MOST_IN_JUNIT = 1000
+# DuckDB's types of those columns that are no text in JSON
+_TYPES = {"bool": "BOOLEAN"} | dict.fromkeys(("int64", "uint8", "uint16", "uint32"), "BIGINT")
 
 
 def _host(host: str | None, port: str | None) -> str:
@@ -181,10 +185,20 @@ def _transitions(before: str | None, after: str | None) -> Iterator[str]:
 def as_object(base: Side, new: Side, found: Difference) -> dict[str, Any]:
     """The object that `ctreplay diff --json` prints."""
 
-    def rows(changes: list[Change]) -> list[dict[str, Any]]:
+    def rows(changes: list[Change], table: str) -> list[dict[str, Any]]:
+        types = {column.name: _TYPES.get(column.type, "VARCHAR") for column in TABLES[table]} | {"master": "BIGINT"}
+
+        def value(column: str, text: str | None) -> object:
+            return natural(types.get(column, "VARCHAR"), text)
+
         return [
-            {"kind": one.kind, "base_id": one.base_id, "new_id": one.new_id, **one.about}
-            | ({"changed": {key: {"base": a, "new": b} for key, (a, b) in one.fields.items()}} if one.fields else {})
+            {"kind": one.kind, "base_id": one.base_id, "new_id": one.new_id}
+            | {key: value(key, text) for key, text in one.about.items()}
+            | (
+                {"changed": {key: {"base": value(key, a), "new": value(key, b)} for key, (a, b) in one.fields.items()}}
+                if one.fields
+                else {}
+            )
             for one in changes
         ]
 
@@ -200,9 +214,9 @@ def as_object(base: Side, new: Side, found: Difference) -> dict[str, Any]:
         "counters": {name: {"base": a, "new": b} for name, (a, b) in found.counters.items()},
         "notes": found.notes,
         "changes": {
-            "connections": rows(found.connections),
-            "packets": rows(found.packets),
-            "expectations": rows(found.expectations),
+            "connections": rows(found.connections, "connections"),
+            "packets": rows(found.packets, "packets"),
+            "expectations": rows(found.expectations, "expectations"),
         },
     }
 

@@ -129,9 +129,11 @@ def test_what_diff_says_of_a_reset(run, folder):
     assert not found["equal"]
     assert found["connections"]["changed"] >= 1
     changed = [
-        one for one in found["changes"]["connections"] if one["orig_sport"] == "40002" and one["kind"] == "changed"
+        one for one in found["changes"]["connections"] if one["orig_sport"] == 40002 and one["kind"] == "changed"
     ]
     assert changed[0]["changed"]["state"] == {"base": "TIME_WAIT", "new": "CLOSE"}
+    packets = changed[0]["changed"]["orig_packets"]
+    assert isinstance(packets["base"], int) and isinstance(packets["new"], int)
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3])

@@ -96,6 +96,19 @@ def test_number_comparisons_every_and_empty(run, folder):
     assert results[1]["rows"][0]["orig_src"] == "10.0.0.1"
 
 
+def test_rows_for_programs_have_numbers(run, folder):
+    checks(
+        folder,
+        "sql: SELECT 7 AS a, true AS b, NULL::BIGINT AS c, 1.5::DOUBLE AS d, 'nan'::DOUBLE AS e, '7' AS f, [1] AS g",
+        "expect: {connections: 0}",
+        "{query: churn_rate, parameters: {}}",
+    )
+    found = json.loads(run("check", "--json", cwd=folder).stdout)["results"]
+    assert found[0]["rows"] == [{"a": 7, "b": True, "c": None, "d": 1.5, "e": "nan", "f": "7", "g": "[1]"}]
+    assert found[1]["rows"][0]["orig_dport"] == 443 and found[1]["rows"][0]["proto"] == "tcp"
+    assert any(isinstance(value, int) for value in found[2]["rows"][0].values())
+
+
 def test_idle_cut_blames_what_comes_next(run, folder):
     """An entry that times out after 60 s; a second conversation of the tuple 200 s later is none of its business."""
     handshake = [(True, SYN), (False, SYN | ACK), (True, ACK)]
