@@ -10,6 +10,12 @@ def program() -> None:
     """Entry point."""
     _open_closed()
     digests.begin(sys.argv[1:])
+    # not before: the process that hashes is to be under way
+    import signal
+
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        # an interrupt ends the program without a word (130 to a shell) until there is somebody to catch it
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
     from ctreplay.cli import program as work
 
     work()

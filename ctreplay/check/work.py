@@ -75,7 +75,7 @@ def work(task: Task) -> Report:
 
     from ctreplay.capture import CaptureError
     from ctreplay.capture.errors import place
-    from ctreplay.sql import DatasetError, read_run
+    from ctreplay.sql import DatasetError, interruptible, read_run
     from ctreplay.sql.library import QueryError
 
     began = time.perf_counter()
@@ -98,7 +98,8 @@ def work(task: Task) -> Report:
     for assertion in task.assertions:
         at = time.perf_counter()
         try:
-            outcome = evaluate(db, assertion, run)
+            with interruptible(db):
+                outcome = evaluate(db, assertion, run)
         except duckdb.Error as exc:
             outcome = Outcome(assertion, ERROR, _sql_error(exc))
         except (ValueError, QueryError) as exc:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -33,6 +34,9 @@ def _work(freeze: bool) -> None:
     collecting = gc.isenabled()
     gc.disable()
     try:
+        if freeze and signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+            # from here on there is something to say and to clean up; see `__main__`
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         options = None if "_CTREPLAY_COMPLETE" in os.environ else plain_replay(sys.argv[1:])
         if options is None:
             from ctreplay.cli.app import command
@@ -95,13 +99,23 @@ def main(*, freeze: bool = False) -> None:
         complain(f"{exc.strerror or exc}{where}")
         code = EXIT_USAGE
     except Exception as exc:
-        if os.environ.get("CTREPLAY_DEBUG"):
-            raise
-        complain(f"internal error, please report it: {type(exc).__name__}: {exc} (CTREPLAY_DEBUG=1 shows where)")
-        code = EXIT_USAGE
+        code = _unforeseen(exc)
     else:
         code = EXIT_FINE
     sys.exit(_said(code))
+
+
+def _unforeseen(error: Exception) -> int:
+    """The exit code, when what was wrong is told."""
+    from ctreplay.sql import interrupted
+
+    if interrupted(error):
+        complain("interrupted")
+        return EXIT_INTERRUPTED
+    if os.environ.get("CTREPLAY_DEBUG"):
+        raise error
+    complain(f"internal error, please report it: {type(error).__name__}: {error} (CTREPLAY_DEBUG=1 shows where)")
+    return EXIT_USAGE
 
 
 def _said(code: int) -> int:

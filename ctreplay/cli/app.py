@@ -9,7 +9,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from ctreplay.cli.common import COMMANDS, EXIT_FAILED, EXIT_FINE, Exit, reader_has_gone
+from ctreplay.cli.common import COMMANDS, EXIT_FAILED, EXIT_FINE, EXIT_INTERRUPTED, Exit, reader_has_gone
 
 
 class _Commands(TyperGroup):
@@ -22,6 +22,9 @@ class _Commands(TyperGroup):
             reader_has_gone()
             # a check must not pass because of that
             raise Exit(EXIT_FAILED if COMMANDS.get(ctx.invoked_subcommand or "") == "Checks" else EXIT_FINE) from None
+        except KeyboardInterrupt:
+            # the parser would end without a word
+            raise Exit(EXIT_INTERRUPTED, "interrupted") from None
 
 
 app = typer.Typer(

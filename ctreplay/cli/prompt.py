@@ -20,7 +20,7 @@ SQL ends with ; (DuckDB's dialect)      .tables           tables and views
 
 def prompt(datasets: list[str], form: Format, limit: int) -> None:
     """Read statements and dot commands until the end of input."""
-    from ctreplay.sql import DatasetError
+    from ctreplay.sql import DatasetError, interrupted
     from ctreplay.sql.connection import connect
     from ctreplay.sql.execute import Result, SqlError, run_sql
     from ctreplay.sql.library import QueryError
@@ -56,7 +56,9 @@ def prompt(datasets: list[str], form: Format, limit: int) -> None:
             pending.clear()
             schema, batches = run_sql(db, text)
             write(Result(schema, batches, lambda: None), form, None, limit)
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, RuntimeError) as exc:
+            if isinstance(exc, RuntimeError) and not interrupted(exc):
+                raise
             print("^C", file=sys.stderr)
             pending.clear()
         except (SqlError, QueryError, DatasetError, Exit) as exc:

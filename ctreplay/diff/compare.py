@@ -104,8 +104,10 @@ def compare(base: Side, new: Side, rules: Rules, most: int | None = None) -> Dif
     """
     import duckdb
 
+    from ctreplay.sql import interruptible
+
     found = Difference()
-    with duckdb.connect() as db:
+    with duckdb.connect() as db, interruptible(db):
         for name, side in (("base", base), ("new", new)):
             _load(db, name, side)
         _connections(db, rules, (base, new), found, most)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ctreplay.sql import read_run
+from ctreplay.sql import interrupted, interruptible, read_run
 from ctreplay.sql.connection import connect, run_names
 from ctreplay.sql.library import Query, QueryError
 
@@ -117,35 +117,37 @@ def run_sql(
     if not statements:
         raise SqlError("no SQL given")
     try:
-        for text in statements[:-1]:
-            done = db.execute(text)
-            while done.fetchmany(_BATCH):
-                # a result that is not taken keeps the connection busy
-                pass
-        answer = db.sql(statements[-1], params=values or None)
-        if answer is None:
-            schema = pa.schema([])
-            return schema, iter(())
-        # the name before and since DuckDB 1.5
-        make = getattr(answer, "to_arrow_reader", None) or answer.fetch_record_batch
-        reader = make(_BATCH)
+        with interruptible(db):
+            for text in statements[:-1]:
+                done = db.execute(text)
+                while done.fetchmany(_BATCH):
+                    # a result that is not taken keeps the connection busy
+                    pass
+            answer = db.sql(statements[-1], params=values or None)
+            if answer is None:
+                schema = pa.schema([])
+                return schema, iter(())
+            # the name before and since DuckDB 1.5
+            make = getattr(answer, "to_arrow_reader", None) or answer.fetch_record_batch
+            reader = make(_BATCH)
     except duckdb.InterruptException:
         raise KeyboardInterrupt from None
     except duckdb.Error as exc:
         raise SqlError(explain_error(exc)) from None
     except RuntimeError as exc:
-        if "interrupt" in str(exc).lower():
+        if interrupted(exc):
             raise KeyboardInterrupt from None
         raise
-    return reader.schema, _batches(reader)
+    return reader.schema, _batches(db, reader)
 
 
-def _batches(reader: Any) -> Iterator[pa.RecordBatch]:
+def _batches(db: duckdb.DuckDBPyConnection, reader: Any) -> Iterator[pa.RecordBatch]:
     import duckdb
     import pyarrow as pa
 
     try:
-        yield from reader
+        with interruptible(db):
+            yield from reader
     except duckdb.InterruptException:
         raise KeyboardInterrupt from None
     except (duckdb.Error, pa.ArrowException, OSError) as exc:

@@ -479,6 +479,43 @@ def test_interrupted(tmp_path: Path, large: Path) -> None:
     assert leftovers(tmp_path) == []
 
 
+AT_THE_START = """
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+class Finder:
+    def find_spec(self, name, *rest):
+        if name == "ctreplay.cli.common":
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Finder())
+from ctreplay.__main__ import program
+program()
+"""
+
+
+def test_interrupted_at_the_start() -> None:
+    """Before there is anything to say or to clean up the signal ends it, which a shell shows as 130."""
+    done = subprocess.run(
+        [sys.executable, "-c", AT_THE_START, "queries"], env=environment(), capture_output=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, b"", b"")
+
+
+def test_interrupted_in_sql(tmp_path: Path) -> None:
+    """DuckDB makes an error of its own of it."""
+    sql = "SELECT count(*) AS n FROM range(1000000) a, range(1000000) b WHERE a.range * b.range = 7"
+    (tmp_path / "ctreplay.yaml").write_text(
+        f"checks:\n  - captures: {SAMPLE}\n    assert: [{{expect: {{invalid_packets: 0}}}}, {{sql: '{sql}'}}]\n"
+    )
+    process = subprocess.Popen(
+        command("check", "--no-cache"), cwd=tmp_path, env=environment(), text=True, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
+    )  # fmt: skip
+    time.sleep(3)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert (process.returncode, out, err) == (130, "", "ctreplay: interrupted\n")
+
+
 def test_killed(tmp_path: Path, large: Path) -> None:
     process = interrupted(tmp_path, large, signal.SIGKILL)
     process.communicate(timeout=30)

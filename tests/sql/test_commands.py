@@ -5,12 +5,15 @@ from __future__ import annotations
 import csv
 import io
 import json
+import signal
+import threading
 
+import duckdb
 import pyarrow.parquet as pq
 import pytest
 
 from ctreplay.cli.output import layout, time_text
-from ctreplay.sql import library
+from ctreplay.sql import interruptible, library
 
 
 def test_named_query(replayed, run_ctreplay):
@@ -181,3 +184,14 @@ def test_prompt(replayed, tmp_path):
     assert "answer" in shown and "42" in shown
     assert "not found in FROM" in shown or "Binder Error" in shown
     assert ".help lists them" in shown and "MACROS" in shown and "stuck_in" in shown and "retrans_heavy" in shown
+
+
+def test_nobody_watches_for_interrupts_any_more():
+    """A thread that still held a connection when the interpreter ends would abort the process."""
+    before = threading.enumerate()
+    with duckdb.connect() as db:
+        for _ in range(200):
+            with interruptible(db):
+                assert len(threading.enumerate()) == len(before) + 1
+            assert threading.enumerate() == before
+    assert signal.set_wakeup_fd(-1) == -1
