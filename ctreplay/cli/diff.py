@@ -50,7 +50,7 @@ def diff(
     from ctreplay.diff.compare import Rules, compare
     from ctreplay.diff.sides import SideError, sides
 
-    rules = Rules(by_packet, relative, _duration(tolerance), _ignored(ignore or []))
+    rules = Rules(by_packet, relative, _duration(tolerance), _ignored(ignore or [], by_packet))
     options = [
         Options(
             tuple(sorted(read_sysctls([*(sysctl or []), *(own or [])], None).items())),
@@ -96,14 +96,16 @@ def _duration(text: str) -> int:
     return int(whole) * unit + (int(fraction) * unit // 10 ** len(fraction) if fraction else 0)
 
 
-def _ignored(names: list[str]) -> frozenset[str]:
+def _ignored(names: list[str], by_packet: bool) -> frozenset[str]:
     import difflib
 
-    from ctreplay.diff.compare import known_columns
+    from ctreplay.diff.compare import known_columns, matched_columns
 
     found = {name.strip() for one in names for name in one.split(",") if name.strip()}
     known = known_columns()
     for name in sorted(found - known):
         near = difflib.get_close_matches(name, known, 1)
         fail(f"--ignore {name}: no such column{f'; did you mean {near[0]}?' if near else ''}")
+    for name in sorted(found & matched_columns(by_packet)):
+        fail(f"--ignore {name}: connections or packets are matched by it, so it cannot be left out")
     return frozenset(found)

@@ -6,8 +6,10 @@ import json
 import os
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import typer
 
@@ -194,16 +196,28 @@ def _extract(
             count = save(sys.stdout.buffer, rows, frames, facts, pcapng=True, annotate=annotate, comment=comment)
             sys.stdout.buffer.flush()
             return count, len(concerned)
-        handle, temporary = tempfile.mkstemp(prefix=f".{output.name}.", suffix=".partial", dir=output.parent)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                count = save(file, rows, frames, facts, pcapng=pcapng, annotate=annotate, comment=comment)
-            os.chmod(temporary, 0o666 & ~_umask())
-            os.replace(temporary, output)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        with _replacing(output) as file:
+            count = save(file, rows, frames, facts, pcapng=pcapng, annotate=annotate, comment=comment)
     return count, len(concerned)
+
+
+@contextmanager
+def _replacing(output: Path) -> Iterator[BinaryIO]:
+    """A file that takes the name when it is whole. Raises OSError, about that name."""
+    temporary = None
+    try:
+        handle, temporary = tempfile.mkstemp(prefix=".ctreplay-", suffix=".partial", dir=output.parent)
+        with os.fdopen(handle, "wb") as file:
+            yield file
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, output)
+    except BaseException as exc:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
+        # nobody knows the temporary name
+        if isinstance(exc, OSError) and (temporary is None or exc.filename in (None, temporary)):
+            raise OSError(exc.errno, exc.strerror, str(output)) from None
+        raise
 
 
 def run_has_fragments(db: Any) -> bool:

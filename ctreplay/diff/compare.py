@@ -97,6 +97,12 @@ def known_columns() -> set[str]:
     return columns | set(TABLES) - {"connections"} | {"master"}
 
 
+def matched_columns(by_packet: bool) -> set[str]:
+    """What --ignore cannot take: connections and packets are told apart by it."""
+    found = {*KEY, "community_id", "family", "proto", "orig_src_key", "orig_dst_key"}
+    return found - {*_PACKET_IDENTITY} if by_packet else found | {*_PACKET_IDENTITY}
+
+
 def compare(base: Side, new: Side, rules: Rules, most: int | None = None) -> Difference:
     """The difference between two datasets, with at most `most` changes of connections of each kind (None: all).
 

@@ -185,6 +185,11 @@ def test_ignored_columns_and_tolerance(run, folder):
     assert "end_ts" in done.stderr
     for wrong in ("soon", "9" * 5000):
         assert run(*pair, "--tolerance", wrong, cwd=folder).returncode == 2
+    for name in ("orig_sport", "protonum", "community_id", "seq"):
+        done = run(*pair, *times, "--ignore", name, cwd=folder)
+        assert done.returncode == 2 and f"--ignore {name}: connections or packets are matched by it" in done.stderr
+    # where packets are told apart by their number what they carry is compared
+    assert run(*pair, *times, "--by-packet", "--ignore", "ts", "--ignore", "seq", cwd=folder).returncode == 0
 
 
 def test_datasets_and_captures_are_the_same_to_diff(run, folder):

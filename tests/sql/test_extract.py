@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gzip
 import json
+import resource
 import shutil
+import signal
 import subprocess
 
 import pytest
@@ -14,6 +16,7 @@ from ctreplay.capture import open_captures
 from ctreplay.capture.record import Record
 from ctreplay.sql import open_dataset
 
+from ..replay.program import command, environment
 from .conftest import SAMPLES
 
 TSHARK = shutil.which("tshark")
@@ -241,6 +244,26 @@ def test_json(replayed, run_ctreplay, tmp_path):
     assert json.loads(done.stdout) == {"output": str(target), "packets": 11, "connections": 1}
     done = run_ctreplay("extract", dataset, 12, "-o", "-", "--json")
     assert done.returncode == 2 and not done.stdout and "stdout" in done.stderr
+
+
+@pytest.mark.parametrize("place", ["nothing/x.pcap", "folder.pcap", "full.pcap"])
+def test_an_output_that_cannot_be_written(replayed, tmp_path, place):
+    """The message names it, not the temporary file beside it, and nothing of that stays."""
+    (tmp_path / "folder.pcap").mkdir()
+    before = sorted(tmp_path.iterdir())
+
+    def small() -> None:
+        # a limit of the file size stands for a full disk
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
+
+    done = subprocess.run(
+        command("extract", replayed("invalid_then_rst.pcap"), 12, "-o", tmp_path / place, "--force"),
+        env=environment(PYTHONDONTWRITEBYTECODE="1"), capture_output=True, text=True, timeout=60, check=False,
+        preexec_fn=small if place == "full.pcap" else None,
+    )  # fmt: skip
+    assert done.returncode == 2 and done.stderr.strip().endswith(f": {tmp_path / place}"), done.stderr
+    assert sorted(tmp_path.iterdir()) == before
 
 
 def test_standard_output(replayed, tmp_path):
