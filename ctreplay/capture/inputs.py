@@ -341,6 +341,9 @@ def find_files(
                 for name in sorted(names):
                     found |= add(os.path.join(folder, name), False)
             if not found:
+                if os.path.exists(os.path.join(given, "run.json")):
+                    why = "a dataset, no capture; `ctreplay explain`, `list`, `query` and others read it"
+                    raise CaptureError(why, given)
                 raise CaptureError("no captures in this directory", given)
         elif not os.path.lexists(given) and glob.has_magic(given):
             matches = sorted(glob.glob(given, recursive=True))

@@ -9,7 +9,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from ctreplay.cli.common import COMMANDS, EXIT_FAILED, EXIT_FINE, EXIT_INTERRUPTED, Exit, reader_has_gone
+from ctreplay.cli.common import COMMANDS, EXIT_FAILED, EXIT_FINE, EXIT_INTERRUPTED, Exit, fail, meant, reader_has_gone
 
 
 class _Commands(TyperGroup):
@@ -71,6 +71,8 @@ def arguments(argv: list[str]) -> list[str]:
         return argv
     if argv[0] in ("-h", "--help", "--version", "--install-completion", "--show-completion"):
         return argv
+    if wrong := meant(argv[0]):
+        fail(wrong)
     return ["replay", *argv]
 
 

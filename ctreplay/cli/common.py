@@ -113,6 +113,16 @@ def reader_has_gone() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+def meant(word: str) -> str:
+    """What to say of a word that stands where a command or a capture does, and is neither; nothing if it is one."""
+    import difflib
+
+    near = difflib.get_close_matches(word, COMMANDS, 1, 0.7)
+    if not near or os.path.lexists(word):
+        return ""
+    return f"{word}: neither a command nor a capture; did you mean `ctreplay {near[0]}`?"
+
+
 def note(message: str) -> None:
     """A note for people on stderr."""
     print(printable(message), file=sys.stderr)

@@ -16,6 +16,7 @@ from ctreplay.cli.common import (
     Exit,
     complain,
     fail,
+    meant,
     note_damage,
     printable,
     read_sysctls,
@@ -69,7 +70,8 @@ def replay(
             progress=progress.update,
         )
     except (CaptureError, HelperError) as exc:
-        fail(printable(exc))
+        missing = isinstance(exc, CaptureError) and exc.path == captures[0]
+        fail((missing and meant(captures[0])) or printable(exc))
     except NotReplaceable as exc:
         fail(f"{printable(target)} is {exc}")
     except DatasetExists:

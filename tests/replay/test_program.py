@@ -479,6 +479,25 @@ def test_interrupted(tmp_path: Path, large: Path) -> None:
     assert leftovers(tmp_path) == []
 
 
+@pytest.mark.parametrize("words", ["lsit x", "lsit x --at +1s", "explian", "querys --json", "chek -q"])
+def test_a_command_that_is_misspelt(tmp_path: Path, words: str) -> None:
+    """Also with options of the command that was meant; a capture of that name is replayed."""
+    name = words.split(maxsplit=1)[0]
+    done = run(*words.split(), cwd=tmp_path)
+    assert done.returncode == 2 and f"{name}: neither a command nor a capture; did you mean" in done.stderr
+    (tmp_path / name).write_bytes(SAMPLE.read_bytes())
+    assert run(name, "-q", cwd=tmp_path).returncode == 0
+    # neither a file far from every command nor a wrong option is a misspelt command
+    assert "does not exist" in run("capture.pcap", cwd=tmp_path).stderr
+    assert "nope" in run(SAMPLE, "--helper", "nope", cwd=tmp_path).stderr
+
+
+def test_a_dataset_in_the_place_of_a_capture(tmp_path: Path) -> None:
+    assert run(SAMPLE, "-q", "-o", tmp_path / "x").returncode == 0
+    done = run(tmp_path / "x", cwd=tmp_path)
+    assert done.returncode == 2 and "a dataset, no capture; `ctreplay explain`" in done.stderr
+
+
 AT_THE_START = """
 import os, signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)
