@@ -42,6 +42,8 @@ def extract(
 
     Which: connections by conn_id, or what a query's column `packet` (else `conn_id`) lists.
     """
+    import duckdb
+
     from ctreplay.capture import CaptureError
     from ctreplay.extract.choose import ExtractError
     from ctreplay.sql import DatasetError, read_run
@@ -68,6 +70,8 @@ def extract(
         count, connections = _extract(dataset, wanted, packets, output, related, annotate, captures or [])
     except (ExtractError, DatasetError, SqlError, QueryError, OriginError, CaptureError) as exc:
         fail(str(exc))
+    except duckdb.Error as exc:
+        fail(f"{dataset}: a table cannot be read: {str(exc).splitlines()[0]}")
     if as_json:
         print(json.dumps({"output": str(output), "packets": count, "connections": connections}))
         return

@@ -9,6 +9,8 @@ import shutil
 import signal
 import subprocess
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import ctreplay
@@ -264,6 +266,14 @@ def test_an_output_that_cannot_be_written(replayed, tmp_path, place):
     )  # fmt: skip
     assert done.returncode == 2 and done.stderr.strip().endswith(f": {tmp_path / place}"), done.stderr
     assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize("table", ["captures", "packets", "connections", "stats"])
+def test_a_foreign_table_in_the_dataset(replayed, run_ctreplay, tmp_path, table):
+    shutil.copytree(replayed("invalid_then_rst.pcap"), tmp_path / "x")
+    pq.write_table(pa.table({"x": [1]}), tmp_path / "x" / f"{table}.parquet")
+    done = run_ctreplay("extract", tmp_path / "x", 12, "-o", tmp_path / "out.pcap")
+    assert done.returncode == 2 and f"{tmp_path / 'x'}: " in done.stderr and "cannot be read" in done.stderr
 
 
 def test_standard_output(replayed, tmp_path):
