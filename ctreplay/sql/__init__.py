@@ -22,6 +22,16 @@ def interrupted(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and "interrupt" in str(error).lower()
 
 
+# entries of run.json that are relied on, and of its inputs and damaged places
+_NONE = type(None)
+_RUN: dict[str, Any] = {
+    "packets": int, "packets_level": str, "sysctls": dict, "helpers": list, "inputs": list, "damage": list,
+    "first_ts_ns": (int, _NONE), "last_ts_ns": (int, _NONE),
+}  # fmt: skip
+_INPUT: dict[str, Any] = {"path": str, "absolute_path": str, "size": int, "sha256": (str, _NONE)}
+_DAMAGE: dict[str, Any] = {"path": str, "frame": int, "offset": int, "what": str}
+
+
 class DatasetError(Exception):
     """A folder that is no whole dataset; the message says what is missing."""
 
@@ -73,12 +83,30 @@ def read_run(path: str | os.PathLike[str]) -> dict[str, Any]:
         run: dict[str, Any] = json.loads((folder / "run.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise DatasetError(f"{folder}: no dataset, run.json is missing") from None
-    except (OSError, ValueError) as exc:
+    except (OSError, ValueError, RecursionError) as exc:
         raise DatasetError(f"{folder}: run.json cannot be read: {exc}") from None
+    if wrong := _misshapen(run):
+        raise DatasetError(f"{folder}: run.json is not as a replay writes it: {wrong}; replay its capture again")
     for table in TABLES:
         if not (folder / f"{table}.parquet").is_file():
             raise DatasetError(f"{folder}: incomplete dataset, {table}.parquet is missing; replay its capture again")
     return run
+
+
+def _misshapen(run: Any) -> str:
+    """Which entry of run.json that others rely on is missing or of another type; empty for none."""
+    if not isinstance(run, dict):
+        return "no object"
+    for name, kinds in _RUN.items():
+        if not isinstance(run.get(name), kinds):
+            return name
+    if not all(type(value) is int for value in run["sysctls"].values()):
+        return "sysctls"
+    for name, shape in (("inputs", _INPUT), ("damage", _DAMAGE)):
+        for one in run[name]:
+            if not isinstance(one, dict) or not all(isinstance(one.get(key), kinds) for key, kinds in shape.items()):
+                return name
+    return ""
 
 
 @contextmanager

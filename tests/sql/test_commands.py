@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
 import signal
 import threading
 
@@ -184,6 +185,24 @@ def test_prompt(replayed, tmp_path):
     assert "answer" in shown and "42" in shown
     assert "not found in FROM" in shown or "Binder Error" in shown
     assert ".help lists them" in shown and "MACROS" in shown and "stuck_in" in shown and "retrans_heavy" in shown
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "[]", "5", "null", '{"sysctls": 1}', '{"sysctls": {"nf_conntrack_max": "x"}}', '{"inputs": null}',
+        '{"inputs": [{"path": 5}]}', '{"damage": "x"}', '{"damage": [1]}', '{"first_ts_ns": "x"}', '{"helpers": 1}',
+    ],
+)  # fmt: skip
+def test_a_run_json_of_other_types(replayed, run_ctreplay, tmp_path, change):
+    """Every command that looks there says so, whatever it needs of it."""
+    shutil.copytree(replayed("half_open.pcap"), tmp_path / "x")
+    path = tmp_path / "x" / "run.json"
+    changed = json.loads(change)
+    path.write_text(json.dumps(json.loads(path.read_text()) | changed if isinstance(changed, dict) else changed))
+    for words in (["list"], ["events"], ["stats"], ["query", "half_open"], ["extract", "1", "-o", "-"]):
+        done = run_ctreplay(words[0], tmp_path / "x", *words[1:])
+        assert done.returncode == 2 and "run.json is not as a replay writes it" in done.stderr, done.stderr
 
 
 def test_nobody_watches_for_interrupts_any_more():
