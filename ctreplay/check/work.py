@@ -75,7 +75,8 @@ def work(task: Task) -> Report:
 
     from ctreplay.capture import CaptureError
     from ctreplay.capture.errors import place
-    from ctreplay.sql import DatasetError, interruptible, read_run
+    from ctreplay.sql import DatasetError, read_run
+    from ctreplay.sql.interrupt import interruptible
     from ctreplay.sql.library import QueryError
 
     began = time.perf_counter()

@@ -107,7 +107,7 @@ def main(*, freeze: bool = False) -> None:
 
 def _unforeseen(error: Exception) -> int:
     """The exit code, when what was wrong is told."""
-    from ctreplay.sql import interrupted
+    from ctreplay.sql.interrupt import interrupted
 
     if interrupted(error):
         complain("interrupted")

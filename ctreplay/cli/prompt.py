@@ -20,9 +20,10 @@ SQL ends with ; (DuckDB's dialect)      .tables           tables and views
 
 def prompt(datasets: list[str], form: Format, limit: int) -> None:
     """Read statements and dot commands until the end of input."""
-    from ctreplay.sql import DatasetError, interrupted
+    from ctreplay.sql import DatasetError
     from ctreplay.sql.connection import connect
     from ctreplay.sql.execute import Result, SqlError, run_sql
+    from ctreplay.sql.interrupt import interrupted
     from ctreplay.sql.library import QueryError
 
     if form is Format.parquet:

@@ -110,7 +110,7 @@ def compare(base: Side, new: Side, rules: Rules, most: int | None = None) -> Dif
     """
     import duckdb
 
-    from ctreplay.sql import interruptible
+    from ctreplay.sql.interrupt import interruptible
 
     found = Difference()
     with duckdb.connect() as db, interruptible(db):

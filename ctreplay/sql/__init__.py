@@ -14,12 +14,7 @@ from ctreplay.dataset.schema import TABLES
 if TYPE_CHECKING:
     import duckdb
 
-__all__ = ["DatasetError", "interrupted", "interruptible", "is_dataset", "open_dataset", "read_run", "readable"]
-
-
-def interrupted(error: BaseException) -> bool:
-    """Whether this is what DuckDB makes of Ctrl-C."""
-    return isinstance(error, RuntimeError) and "interrupt" in str(error).lower()
+__all__ = ["DatasetError", "is_dataset", "open_dataset", "read_run", "readable"]
 
 
 # entries of run.json that are relied on, and of its inputs and damaged places
@@ -34,37 +29,6 @@ _DAMAGE: dict[str, Any] = {"path": str, "frame": int, "offset": int, "what": str
 
 class DatasetError(Exception):
     """A folder that is no whole dataset; the message says what is missing."""
-
-
-@contextmanager
-def interruptible(db: duckdb.DuckDBPyConnection) -> Iterator[None]:
-    """Within, Ctrl-C ends what `db` works on: DuckDB itself looks for it only while the calling thread has work."""
-    import signal
-    import threading
-
-    here = threading.current_thread() is threading.main_thread()
-    if not here or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
-        yield
-        return
-    numbers, sink = os.pipe()
-    os.set_blocking(sink, False)
-
-    def watch() -> None:
-        while number := os.read(numbers, 1):
-            if number[0] == signal.SIGINT:
-                db.interrupt()
-        os.close(numbers)
-
-    thread = threading.Thread(target=watch, name="ctreplay-interrupt", daemon=True)
-    thread.start()
-    before = signal.set_wakeup_fd(sink, warn_on_full_buffer=False)
-    try:
-        yield
-    finally:
-        signal.set_wakeup_fd(before)
-        os.close(sink)
-        # a thread that is still there when the interpreter ends could take the process with it
-        thread.join()
 
 
 def is_dataset(path: str | os.PathLike[str]) -> bool:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ctreplay.dataset.schema import TABLES, Column
 from ctreplay.sql import foreign, views
@@ -87,7 +87,8 @@ def bare() -> Iterator[duckdb.DuckDBPyConnection]:
             if table not in STREAMED:
                 tables.small(table, [])
         tables.close({})
-        run = {"schema_version": VERSION, "engine_version": __version__, "sysctls": sysctl.defaults()}
+        run: dict[str, Any] = {"schema_version": VERSION, "engine_version": __version__, "sysctls": sysctl.defaults()}
+        run |= {"packets": 0, "packets_level": "notable", "helpers": [], "inputs": [], "damage": []}
         (Path(folder) / "run.json").write_text(json.dumps(run), encoding="utf-8")
         db = connect([folder], locked=False)
         try:

@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ctreplay.sql import interrupted, interruptible, read_run
+from ctreplay.sql import read_run
 from ctreplay.sql.connection import connect, run_names
+from ctreplay.sql.interrupt import interrupted, interruptible
 from ctreplay.sql.library import Query, QueryError
 
 if TYPE_CHECKING:

@@ -14,7 +14,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from ctreplay.cli.output import layout, time_text
-from ctreplay.sql import interruptible, library
+from ctreplay.sql import library
+from ctreplay.sql.interrupt import interruptible
 
 
 def test_named_query(replayed, run_ctreplay):
@@ -213,4 +214,10 @@ def test_nobody_watches_for_interrupts_any_more():
             with interruptible(db):
                 assert len(threading.enumerate()) == len(before) + 1
             assert threading.enumerate() == before
-    assert signal.set_wakeup_fd(-1) == -1
+        one, other = iter(interruptible(db).gen), iter(interruptible(db).gen)
+        # results that are read in turns: the first to begin is the first to end
+        next(one), next(other)
+        one.close()
+        assert len(threading.enumerate()) == len(before) + 1
+        other.close()
+    assert threading.enumerate() == before and signal.set_wakeup_fd(-1) == -1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -85,6 +86,10 @@ def test_not_a_dataset(tmp_path):
     with pytest.raises(DatasetError, match="no such dataset"):
         connect([tmp_path / "none"])
     (tmp_path / "run.json").write_text('{"sysctls": {}}')
+    with pytest.raises(DatasetError, match="not as a replay writes it: packets"):
+        connect([tmp_path])
+    run = {"packets": 0, "packets_level": "all", "sysctls": {}, "helpers": [], "inputs": [], "damage": []}
+    (tmp_path / "run.json").write_text(json.dumps(run))
     with pytest.raises(DatasetError, match="incomplete dataset"):
         connect([tmp_path])
 
