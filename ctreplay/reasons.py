@@ -96,6 +96,7 @@ TABLE: tuple[tuple[str, str, str], ...] = (
     ("wlan_not_data", "undecodable", "802.11 management or control frame, or a data frame without payload"),
     ("wlan_protected", "undecodable", "encrypted 802.11 frame"),
     ("wlan_aggregate", "undecodable", "802.11 frame with several packets (A-MSDU), which are not taken apart"),
+    ("wlan_fragment", "undecodable", "later fragment of an 802.11 frame, which is not put together"),
 )
 
 NAMES: list[str] = [row[0] for row in TABLE]

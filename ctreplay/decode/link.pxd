@@ -19,7 +19,7 @@ cdef class Link:
     @cython.locals(end=int, depth=int)
     cdef int ethertype(self, Packet pkt, int kind, int o) except -1
 
-    @cython.locals(b="const unsigned char[::1]", o=int, family=int)
+    @cython.locals(b="const unsigned char[::1]", o=int, family="unsigned int")
     cdef int null(self, Packet pkt) except -1
 
     @cython.locals(b="const unsigned char[::1]", end=int, kind=int)

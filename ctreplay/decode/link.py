@@ -84,7 +84,9 @@ class Link:
         if pkt.caplen < 4:
             return _FRAME_SHORT
         b = pkt.buf
-        family = b[o] if b[o + 3] == 0 and b[o + 2] == 0 and b[o + 1] == 0 else b[o + 3]
+        family = octets.be32(b, o)
+        if family & 0xFFFFFF == 0:
+            family >>= 24
         if family in (2, 10, 23, 24, 28, 30):
             pkt.l3 = o + 4
             return 0

@@ -101,17 +101,23 @@ def _ppp(frame: bytes, o: int) -> int:
     return o + size
 
 
-def _wlan(frame: bytes, o: int = 0) -> int:
-    """IEEE 802.11 data frames with LLC/SNAP, also the only one of an aggregate (A-MSDU)."""
+def _wlan(frame: bytes, o: int = 0, padded: bool = False) -> int:
+    """IEEE 802.11 data frames with LLC/SNAP, also the only one of an aggregate (A-MSDU).
+
+    With `padded` the header is followed by padding up to a multiple of four bytes.
+    """
     kind, flags = frame[o], frame[o + 1]
     if kind & 0x0C != 0x08 or kind & 0x40:
         raise _NoIP("wlan_not_data")
     if flags & 0x40:
         raise _NoIP("wlan_protected")
+    if frame[o + 22] & 0x0F:
+        raise _NoIP("wlan_fragment")
     qos = kind & 0x80
     size = 24 + (6 if flags & 3 == 3 else 0)
     aggregate = qos and frame[o + size] & 0x80
-    o += size + (2 if qos else 0) + (4 if qos and flags & 0x80 else 0)
+    size += (2 if qos else 0) + (4 if qos and flags & 0x80 else 0)
+    o += (size + 3) & ~3 if padded else size
     if not aggregate:
         return _llc(frame, o)
     # behind the last one there is at most padding and the frame check sequence
@@ -125,9 +131,15 @@ def _llc(frame: bytes, o: int) -> int:
 
 
 def _radiotap(frame: bytes) -> int:
+    """The flags field follows the bit masks of the fields present and the time (TSFT), which is aligned to 8 bytes."""
     size = int(struct.unpack_from("<H", frame, 2)[0])
-    # bit 5 of the flags field (second of the header when the TSFT field is absent) would tell of padding; it is rare
-    return _wlan(frame, size)
+    present, o = frame[4], 8
+    while frame[o - 1] & 0x80:
+        o += 4
+    if present & 1:
+        o = ((o + 7) & ~7) + 8
+    padded = bool(present & 2 and o < size and frame[o] & 0x20)
+    return _wlan(frame, size, padded)
 
 
 def _ppi(frame: bytes) -> int:

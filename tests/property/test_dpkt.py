@@ -144,7 +144,7 @@ def test_link_layers(name: str) -> None:
         "802.11 qos, ht",
         "802.11 a-msdu",
     }
-    if name not in unread:
+    if name not in unread and not name.startswith("radiotap, padded"):
         assert any(done), "dpkt does not read this"
 
 

@@ -31,6 +31,14 @@ def amsdu(size: int) -> bytes:
     return b"\x88\x01" + bytes(22) + b"\x80\0" + MACS + struct.pack("!H", size) + b"\xaa\xaa\x03\0\0\0"
 
 
+def radiotap(form: str, *fields: int) -> bytes:
+    """Its length fits; fields follow the bit masks of those present."""
+    return struct.pack("<BBH", 0, 0, 4 + struct.calcsize(form)) + struct.pack(form, *fields)
+
+
+# IEEE 802.11 QoS data whose header is padded to 28 bytes
+PADDED = wlan(0x88, 0x01, 4)
+
 # name: link type, header before IPv4 (the same with another last type before IPv6, None: not offered), reasons when cut
 SHORT = {"frame_short"}
 WRAPS: dict[str, tuple[int, bytes, bytes | None, set[str]]] = {
@@ -72,6 +80,18 @@ WRAPS: dict[str, tuple[int, bytes, bytes | None, set[str]]] = {
     "802.11 a-msdu": (105, amsdu(8 + len(V4)) + b"\x08\0", None, SHORT | {"llc"}),
     "802.11 wds": (105, wlan(0x08, 0x03, 6) + b"\x08\0", None, SHORT | {"llc"}),
     "radiotap": (127, b"\0\0\x0a\0" + bytes(6) + wlan() + b"\x08\0", None, SHORT | {"llc"}),
+    "radiotap, qos": (127, radiotap("<IB3x", 2, 0) + wlan(0x88, 0x01, 2) + b"\x08\0", None, SHORT | {"llc"}),
+    "radiotap, padded": (127, radiotap("<IB3x", 2, 0x20) + PADDED + b"\x08\0", None, SHORT | {"llc"}),
+    "radiotap, padded, ht": (
+        127, radiotap("<IB3x", 2, 0x30) + wlan(0x88, 0x81, 8) + b"\x08\0", None, SHORT | {"llc"},
+    ),
+    "radiotap, padded, plain": (127, radiotap("<IB3x", 2, 0x20) + wlan() + b"\x08\0", None, SHORT | {"llc"}),
+    "radiotap, padded, time": (
+        127, radiotap("<IQBB", 7, 0x1010101010101010, 0x20, 2) + PADDED + b"\x08\0", None, SHORT | {"llc"},
+    ),
+    "radiotap, padded, masks": (
+        127, radiotap("<IIIQB", 0xA0000003, 0x20, 0x40404040, 0, 0x20) + PADDED + b"\x08\0", None, SHORT | {"llc"},
+    ),
     "ppi, 802.11": (192, b"\0\0\x08\0\x69\0\0\0" + wlan() + b"\x08\0", None, SHORT | {"llc"}),
     "ppi, ethernet": (192, b"\0\0\x0c\0\1\0\0\0" + bytes(4) + MACS + b"\x08\0", None, SHORT),
     "ppi, raw": (192, b"\0\0\x08\0\x65\0\0\0", None, SHORT),
@@ -145,11 +165,19 @@ def test_whole_and_cut(name: str, family: int) -> None:
         (9, b"\xc0\x21" + bytes(8), "ppp"),
         (50, b"\x8f" * 4, "ethertype 0x8f8f"),
         (0, b"\7\0\0\0" + V4, "ip_version"),
+        (0, b"\xff\0\0\x1c" + V6, "ip_version"),
+        (0, b"\0\1\0\2" + V4, "ip_version"),
+        (0, b"\x1c\0\0\xff" + V6, "ip_version"),
+        (0, b"\2\0\1\0" + V4, "ip_version"),
+        (108, b"\xff\0\0\2" + V4, "ip_version"),
         (113, bytes(14) + b"\0\4" + bytes(20), "llc"),
         (105, wlan(0x80) + b"\x08\0" + V4, "wlan_not_data"),
         (105, wlan(0x48) + b"\x08\0" + V4, "wlan_not_data"),
         (105, wlan(0x08, 0x41) + b"\x08\0" + V4, "wlan_protected"),
         (105, amsdu(8 + len(V4)) + b"\x08\0" + V4 + MACS + b"\0\x20" + bytes(32), "wlan_aggregate"),
+        (105, wlan(0x08, 0x05)[:22] + b"\x30\x12" + wlan()[24:] + b"\x08\0" + V4, ""),
+        (105, wlan(0x08, 0x05)[:22] + b"\x31\x12" + V4, "wlan_fragment"),
+        (105, wlan(0x88, 0x01, 2)[:22] + b"\x3f\x12\0\0" + V4, "wlan_fragment"),
         (192, b"\0\0\x08\0\x93\0\0\0" + V4, "linktype"),
         (107, b"\x18\x41\3\xb0" + V4, "llc"),
         (6, b"\x10\x80" + bytes(40), "llc"),
