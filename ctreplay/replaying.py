@@ -88,7 +88,8 @@ def replay_to(
     threaded = (jobs or len(os.sched_getaffinity(0))) > 1
     captures = open_captures(paths, stdin=stdin, hashing="beside" if threaded else "turns")
     try:
-        spare(target, [one.absolute_path for one in captures.inputs if not one.is_pipe])
+        given = [one.absolute_path for one in captures.inputs if not one.is_pipe]
+        spare(target, given + [one.path for one in captures.repeated])
     except BaseException:
         captures.close()
         raise
@@ -180,6 +181,7 @@ def replay_to(
                 for d in captures.damage
             ],
             "skipped": [{"path": text(s.path), "why": s.why} for s in captures.skipped],
+            "repeated": [{"path": text(r.path), "first": text(r.first)} for r in captures.repeated],
         }
         tables = writer.tables
         triage = partial(tables.call, _TRIAGE, "triage", target, run, meanwhile=meanwhile)

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, BinaryIO
 
-from .errors import CaptureError, Damage, OutOfOrder, Skipped
+from .errors import CaptureError, Damage, OutOfOrder, Repeated, Skipped
 
 if TYPE_CHECKING:
     from typing import Literal
@@ -16,17 +16,22 @@ if TYPE_CHECKING:
 
     Hashing = Literal["beside", "turns", "asked"]
 
-__all__ = ["CaptureError", "Damage", "OutOfOrder", "Skipped", "open_captures"]
+__all__ = ["CaptureError", "Damage", "OutOfOrder", "Repeated", "Skipped", "open_captures"]
 
 
 def open_captures(
-    paths: Sequence[str | os.PathLike[str]], *, stdin: BinaryIO | None = None, hashing: Hashing = "beside"
+    paths: Sequence[str | os.PathLike[str]],
+    *,
+    stdin: BinaryIO | None = None,
+    hashing: Hashing = "beside",
+    once: bool = True,
 ) -> CaptureSet:
     """Open files, directories (recursively), glob patterns and `-` (a pipe) as one source of records.
 
     Raises CaptureError when a named input does not exist, cannot be read or is no capture, and when a
     directory or pattern holds no capture; what is no capture inside a directory is listed in
-    `CaptureSet.skipped`. The files are hashed beside the reading, in turns with it, or when somebody asks.
+    `CaptureSet.skipped`. A file that is named again, by whatever link, is in `CaptureSet.repeated` and read `once`. The
+    files are hashed beside the reading, in turns with it, or when somebody asks.
     """
     from ctreplay.digests import LARGE
 
@@ -35,14 +40,14 @@ def open_captures(
     from .merge import CaptureSet
 
     captures: list[CaptureFacts] = []
-    files, skipped = find_files(paths, stdin, captures)
+    files, skipped, repeated = find_files(paths, stdin, captures, once)
     hasher = Hasher([file.input for file in files], hashing == "beside")
     for file in files:
         one = file.input
         file.hashed = hashing == "turns"
         file.apart = not file.hashed and one.compression is not None and not one.is_pipe and one.size >= LARGE
     try:
-        return CaptureSet(files, skipped, captures, hasher)
+        return CaptureSet(files, skipped, repeated, captures, hasher)
     except BaseException:
         hasher.stop()
         raise

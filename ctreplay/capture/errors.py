@@ -58,3 +58,14 @@ class Skipped(NamedTuple):
 
     path: str
     why: str
+
+
+class Repeated(NamedTuple):
+    """A file that was met before, as `first`: named again, found in a folder again, or another link to it."""
+
+    path: str
+    first: str
+
+    def __str__(self) -> str:
+        same = "given more than once" if self.path == self.first else f"the same file as {self.first}"
+        return f"{self.path}: {same}, replayed once"

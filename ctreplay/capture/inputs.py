@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from .errors import CaptureError, Damage, Skipped
+from .errors import CaptureError, Damage, Repeated, Skipped
 from .facts import CaptureFacts
 from .pcap import MAGICS, PcapReader
 from .pcapng import PcapngReader
@@ -267,17 +267,20 @@ class CaptureFile:
 
 
 def find_files(
-    paths: Sequence[str | os.PathLike[str]], stdin: Any, captures: list[CaptureFacts]
-) -> tuple[list[CaptureFile], list[Skipped]]:
-    """All captures that the arguments name, in their order (directories and globs sorted by name)."""
+    paths: Sequence[str | os.PathLike[str]], stdin: Any, captures: list[CaptureFacts], once: bool = True
+) -> tuple[list[CaptureFile], list[Skipped], list[Repeated]]:
+    """All captures that the arguments name, in their order (directories and globs sorted by name).
+
+    A file is taken `once`, however often and by whatever link it is named.
+    """
     files: list[CaptureFile] = []
     skipped: list[Skipped] = []
-    # device and inode of a file, whether it is a capture
-    seen: dict[tuple[int, int], bool] = {}
+    repeated: list[Repeated] = []
+    # device and inode of a file, its name if it is a capture
+    seen: dict[tuple[int, int], str | None] = {}
 
     def add(given: str, strict: bool) -> bool:
-        """Whether that is a capture; a `strict` one was named itself, and may be so again."""
-        key = None
+        """Whether that is a capture; a `strict` one was named itself."""
         try:
             status = os.stat(given)
         except OSError as error:
@@ -286,15 +289,21 @@ def find_files(
                 raise CaptureError(why, given) from None
             skipped.append(Skipped(given, f"cannot be read: {error.strerror}"))
             return False
+        key = (status.st_dev, status.st_ino)
+        first = seen.get(key)
         if stat.S_ISREG(status.st_mode):
-            key = (status.st_dev, status.st_ino)
+            if once and first is not None:
+                repeated.append(Repeated(given, first))
+                return True
             if key in seen and not strict:
-                return seen[key]
+                return False
             file = CaptureFile(InputFile(given, os.path.abspath(given), status.st_size, False), len(files), captures)
         elif stat.S_ISFIFO(status.st_mode) or stat.S_ISCHR(status.st_mode):
             if not strict:
                 skipped.append(Skipped(given, "not a regular file"))
                 return False
+            if first is not None:
+                raise CaptureError("a pipe can be read only once", given)
             file = pipe(open(given, "rb", buffering=0), given)  # noqa: SIM115 - read until the replay ends
         else:
             if strict:
@@ -302,8 +311,7 @@ def find_files(
             skipped.append(Skipped(given, "not a regular file"))
             return False
         found = take(file, strict)
-        if key is not None:
-            seen[key] = found
+        seen[key] = given if found else None
         return found
 
     def pipe(handle: Any, name: str) -> CaptureFile:
@@ -359,4 +367,4 @@ def find_files(
             add(given, True)
     if not files:
         raise CaptureError("no captures given", "")
-    return files, skipped
+    return files, skipped, repeated

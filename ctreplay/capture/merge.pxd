@@ -10,6 +10,7 @@ cdef class CaptureSet(Source):
     cdef public object files
     cdef public object inputs
     cdef public object skipped
+    cdef public object repeated
     cdef public object captures
     cdef public object hasher
     cdef public object damage

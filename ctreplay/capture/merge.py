@@ -11,7 +11,7 @@ from __future__ import annotations
 import resource
 from typing import TYPE_CHECKING
 
-from .errors import CaptureError, Damage, OutOfOrder, Skipped
+from .errors import CaptureError, Damage, OutOfOrder, Repeated, Skipped
 from .reader import Reader
 from .record import Record, Source
 from .scan import scan
@@ -38,26 +38,29 @@ class CaptureSet(Source):
     """Records of all captures in replay order; made by `open_captures`.
 
     `captures` facts per file and interface (`Record.capture` is the index) · `inputs` the files · `damage`
-    what could not be read · `skipped` files of directories that are no captures · `late` records delivered
+    what could not be read · `skipped` files of directories that are no captures · `repeated` names of files that
+    another name brought already · `late` records delivered
     after younger ones: of a pipe, when they came later than its reorder window reaches, and of a file that is
     in another order whenever it is read.
     """
 
     __slots__ = (
         "active", "captures", "current", "damage", "delivered", "files", "hasher", "heap", "held_files", "inputs",
-        "last_ts", "late", "ready", "restarts", "size", "skipped", "sorting",
+        "last_ts", "late", "ready", "repeated", "restarts", "size", "skipped", "sorting",
     )  # fmt: skip
 
     def __init__(
         self,
         files: list[CaptureFile],
         skipped: list[Skipped],
+        repeated: list[Repeated],
         captures: list[CaptureFacts],
         hasher: Hasher | None,
     ) -> None:
         self.files = files
         self.inputs: list[InputFile] = [file.input for file in files]
         self.skipped = skipped
+        self.repeated = repeated
         self.captures = captures
         self.hasher = hasher
         self.damage: list[Damage] = []

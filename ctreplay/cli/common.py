@@ -30,7 +30,7 @@ COMMANDS = {
 # what stands for our own characters where the terminal's encoding lacks them
 _PLAIN = {"…": "...", "·": "-", "→": "->", "↔": "<->", "─": "-", "×": "x", "µ": "u"}
 
-# damaged places that are shown
+# damaged places, and repeated files, that are shown
 _PLACES = 8
 
 EXIT_FINE = 0
@@ -134,6 +134,14 @@ def note_damage(places: Sequence[str]) -> None:
         note(f"damaged: {place}")
     if len(places) > _PLACES:
         note(f"damaged: {len(places) - _PLACES:,} more places, which a dataset's run.json lists")
+
+
+def note_repeated(files: Sequence[str]) -> None:
+    """Captures that were given more than once, on stderr."""
+    for file in files[:_PLACES]:
+        note(f"repeated: {file}")
+    if len(files) > _PLACES:
+        note(f"repeated: {len(files) - _PLACES:,} more files, which a dataset's run.json lists")
 
 
 def read_sysctls(settings: list[str] | None, file: Path | None) -> dict[str, int]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from ctreplay.cli.common import EXIT_USAGE, Exit, fail, note, note_damage, read_sysctls
+from ctreplay.cli.common import EXIT_USAGE, Exit, fail, note, note_damage, note_repeated, read_sysctls
 
 if TYPE_CHECKING:
     from ctreplay.dataset.rows import RowSink
@@ -70,19 +70,20 @@ def journey(
     sink: Callable[[], RowSink] | None = None,
     level: int = 0,
 ) -> Found:
-    """`ctreplay.timetravel.travel` with its errors as messages, and a note of damage that no dataset has told of."""
+    """`ctreplay.timetravel.travel` with its errors as messages, and notes of damage and repeats that no dataset has."""
     from ctreplay.capture import CaptureError
     from ctreplay.timetravel.origin import OriginError
     from ctreplay.timetravel.travel import NoSuchPacket, travel
 
-    told = len(origin.damage)
+    damaged, repeated = len(origin.damage), len(origin.repeated)
     try:
         return travel(origin, work, sink=sink, level=level)
     except (CaptureError, OriginError, NoSuchPacket) as exc:
         raise Exit(EXIT_USAGE, str(exc)) from None
     finally:
         if origin.run is None:
-            note_damage([str(one) for one in origin.damage[told:]])
+            note_repeated([str(one) for one in origin.repeated[repeated:]])
+            note_damage([str(one) for one in origin.damage[damaged:]])
 
 
 def instant(text: str, option: str = "--at") -> Instant:

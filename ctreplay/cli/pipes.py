@@ -17,8 +17,11 @@ from ctreplay.cli.common import fail
 @contextlib.contextmanager
 def kept(paths: Sequence[str]) -> Iterator[list[str]]:
     """The captures, with a file in place of `-` and of each named pipe. Ends the command when one cannot be kept."""
-    if len([path for path in paths if path == "-"]) > 1:
+    if paths.count("-") > 1:
         fail("-: the standard input can be read only once")
+    for path in paths:
+        if paths.count(path) > 1 and _is_pipe(path):
+            fail(f"{path}: a pipe can be read only once")
     with contextlib.ExitStack() as stack:
         yield [_file(path, stack) if path == "-" or _is_pipe(path) else path for path in paths]
 

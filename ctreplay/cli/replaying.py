@@ -18,6 +18,7 @@ from ctreplay.cli.common import (
     fail,
     meant,
     note_damage,
+    note_repeated,
     printable,
     read_sysctls,
 )
@@ -38,7 +39,7 @@ def replay(
     quiet: bool = False,
 ) -> None:
     """Replay, write the dataset, show the triage. Raises Exit."""
-    from ctreplay.capture import CaptureError, Damage
+    from ctreplay.capture import CaptureError, Damage, Repeated
     from ctreplay.cli.progress import Progress
     from ctreplay.dataset.writer import DatasetExists, NotReplaceable
     from ctreplay.helpers.registry import HelperError
@@ -93,6 +94,7 @@ def replay(
         progress.close()
     if "triage" in run:
         show(run["triage"], as_json=as_json)
+    note_repeated([str(Repeated(**one)) for one in run["repeated"]])
     note_damage([str(Damage(**one)) for one in run["damage"]])
     if strict and run["damage"]:
         raise Exit(EXIT_DAMAGED)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from ctreplay.cli.common import EXIT_FAILED, Exit, fail, note, note_damage, printable, read_sysctls
+from ctreplay.cli.common import EXIT_FAILED, Exit, fail, note, note_damage, note_repeated, printable, read_sysctls
 from ctreplay.cli.pipes import kept
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def verify(
     Needs Linux with nf_conntrack, root or a user namespace, and ctreplay[verify]. Exit 0: no difference, 1: different,
     2: cannot run here.
     """
-    from ctreplay.capture import CaptureError, Damage
+    from ctreplay.capture import CaptureError, Damage, Repeated
     from ctreplay.verify.errors import CannotVerify
     from ctreplay.verify.run import verify_captures
 
@@ -45,6 +45,7 @@ def verify(
             fail(f"cannot verify on this machine: {exc}")
         except CaptureError as exc:
             fail(str(exc))
+    note_repeated([str(Repeated(**one)) for one in found.run["repeated"]])
     note_damage([str(Damage(**one)) for one in found.run["damage"]])
     if as_json:
         json.dump(_as_json(found), sys.stdout, ensure_ascii=False, default=list)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ctreplay import reasons
+from ctreplay.capture import Repeated
 from ctreplay.dataset.schema import TABLES
 from ctreplay.dataset.seen import Pressure, Seen
 from ctreplay.report.duration import duration
@@ -181,6 +182,8 @@ def _trust(captures: list[dict[str, Any]], stats: list[dict[str, Any]], run: dic
     unknown = [row for row in stats if row["name"] == "reason.linktype"]
     if unknown:
         say("link type", f"{unknown[0]['value']:,} frames of a link type that cannot be read (of {', '.join(links)})")
+    for again in run.get("repeated", []):
+        say("repeated", str(Repeated(**again)))
     for skipped in run["skipped"]:
         say("skipped", f"{skipped['path']}: {skipped['why']}")
     return notes

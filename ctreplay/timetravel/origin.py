@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ctreplay.capture import Damage
+from ctreplay.capture import Damage, Repeated
 from ctreplay.helpers import registry
 from ctreplay.tracker import sysctl
 
@@ -26,7 +26,8 @@ class Origin:
     """`paths` to replay with `sysctls` (all of them); `run` is run.json of a dataset, None for plain captures.
 
     `digests` holds the SHA-256 each path must have (None: unknown), for a dataset; none once they were compared.
-    `damage` are the places of the captures that a replay met and could not read.
+    `damage` are the places of the captures that a replay met and could not read, `repeated` the names of files that it
+    left out because another brought them.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Origin:
     helpers: registry.Assignments = field(default_factory=dict)
     digests: list[str | None] = field(default_factory=list)
     damage: list[Damage] = field(default_factory=list)
+    repeated: list[Repeated] = field(default_factory=list)
 
     def check(self, found: Sequence[str | None]) -> None:
         """Compare the digests of the files replayed with those of the dataset. Raises OriginError."""

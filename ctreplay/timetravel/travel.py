@@ -149,6 +149,8 @@ def travel(
             origin.paths,
             stdin=sys.stdin.buffer if "-" in origin.paths else None,
             hashing="beside" if origin.digests else "asked",
+            # those of a dataset are different files, even where equal ones have become links meanwhile
+            once=origin.run is None,
         )
         while True:
             try:
@@ -170,6 +172,7 @@ def travel(
         if captures is not None:
             known = set(origin.damage)
             origin.damage += [one for one in captures.damage if one not in known]
+            origin.repeated += [one for one in captures.repeated if one not in origin.repeated]
             captures.close()
         if collecting:
             gc.enable()

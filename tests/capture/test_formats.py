@@ -256,6 +256,33 @@ def test_directories_globs_and_missing_files(tmp_path):
         open_captures([tmp_path / "empty"])
 
 
+def test_the_same_file_is_read_once(tmp_path):
+    """By whatever name and in whatever order; that it was named again is kept."""
+    folder = tmp_path / "d"
+    folder.mkdir()
+    one, hard, soft = folder / "x.pcap", tmp_path / "hard.pcap", tmp_path / "soft.pcap"
+    one.write_bytes(pcap(frames(3)))
+    (folder / "same.pcap").write_bytes(pcap(frames(3)))
+    hard.hardlink_to(one)
+    soft.symlink_to(one)
+    for given, again in (
+        ([one, one], [one]), ([one, hard, soft], [hard, soft]), ([soft, one], [one]), ([folder, one], [one]),
+        ([one, folder], [one]), ([folder, folder], [folder / "same.pcap", one]), ([folder / "*.pcap", hard], [hard]),
+    ):  # fmt: skip
+        with open_captures(given) as source:
+            assert len(source.inputs) == (1 if folder not in given and folder / "*.pcap" not in given else 2)
+            assert [two.path for two in source.repeated] == [str(path) for path in again], given
+        rows, _ = read(*given)
+        assert len(rows) == 3 * len(source.inputs)
+    with open_captures([one, one], once=False) as source:
+        assert len(source.inputs) == 2 and source.repeated == []
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    threading.Thread(target=fifo.write_bytes, args=(pcap(frames(3)),), daemon=True).start()
+    with pytest.raises(CaptureError, match="only once"):
+        open_captures([fifo, fifo])
+
+
 @pytest.mark.parametrize("program", ["import os; os._exit(7)", "import os; os.kill(os.getpid(), 7)"])
 def test_sha256_when_its_process_dies(tmp_path, monkeypatch, program):
     """As it does when a file shrinks below it: the digest is that of the bytes that are there."""

@@ -119,6 +119,35 @@ def test_force_spares_the_captures(tmp_path: Path, what: str) -> None:
     assert capture.read_bytes() == SAMPLE.read_bytes() and leftovers(folder) == ["a.pcap"]
 
 
+def test_a_file_given_twice_is_said_to_be_replayed_once(tmp_path: Path) -> None:
+    again = tmp_path / "again.pcap"
+    again.symlink_to(SAMPLE)
+    once = run(SAMPLE, "-o", tmp_path / "x", "--json")
+    done = run(SAMPLE, again, SAMPLE, "-o", tmp_path / "y", "--json")
+    assert done.returncode == 0 and once.stderr == ""
+    assert done.stderr == (
+        f"repeated: {again}: the same file as {SAMPLE}, replayed once\n"
+        f"repeated: {SAMPLE}: given more than once, replayed once\n"
+    )
+    first, second = (json.loads((tmp_path / name / "run.json").read_text()) for name in "xy")
+    assert first["packets"] == second["packets"] and first["inputs"] == second["inputs"]
+    assert [one["path"] for one in second["repeated"]] == [str(again), str(SAMPLE)] and first["repeated"] == []
+    assert [note["what"] for note in json.loads(done.stdout)["trust"]].count("repeated") == 2
+    shown = run("list", again, SAMPLE)
+    assert shown.stdout == run("list", SAMPLE).stdout and shown.stderr.count("repeated: ") == 1
+
+
+def test_captures_of_a_dataset_that_became_links_are_still_two(tmp_path: Path) -> None:
+    one, two = tmp_path / "a.pcap", tmp_path / "b.pcap"
+    for path in (one, two):
+        path.write_bytes(SAMPLE.read_bytes())
+    assert run(one, two, "-o", tmp_path / "x", "-q").returncode == 0
+    before = run("stats", tmp_path / "x", "--at", "end").stdout
+    two.unlink()
+    two.hardlink_to(one)
+    assert run("stats", tmp_path / "x", "--at", "end").stdout == before
+
+
 def test_force_replaces_no_folder_that_is_no_dataset(tmp_path: Path) -> None:
     (tmp_path / "x" / "y").mkdir(parents=True)
     (tmp_path / "x" / "y" / "kept").write_text("kept")
