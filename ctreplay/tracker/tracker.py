@@ -185,6 +185,8 @@ class Tracker:
         self.track(p)
         if p.reason:
             self.reason_counts[p.reason] += 1
+        elif p.note:
+            self.reason_counts[p.note] += 1
         return 0
 
     def invalid(self, p: Packet, reason: int) -> int:

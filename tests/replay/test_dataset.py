@@ -173,6 +173,9 @@ def check_sums(target: Path) -> None:
     assert value("SELECT sum(value) FROM stats WHERE name = 'packets'") == run["packets"]
     invalid = value("SELECT count(*) FROM packets WHERE ctstate = 'INVALID'")
     assert value("SELECT sum(value) FROM stats WHERE name IN ('invalid', 'error')") == invalid
+    counted = "SELECT substr(name, 8), value FROM stats WHERE name LIKE 'reason.%' ORDER BY 1"
+    met = "SELECT reason, count(*) FROM packets WHERE reason IS NOT NULL GROUP BY 1 ORDER BY 1"
+    assert db.execute(counted).fetchall() == db.execute(met).fetchall()
     # states of the live entries at the end, counted two ways
     ends = db.execute(
         "SELECT count(*) FILTER (proto = 'tcp'), count(*) FILTER (state = 'ESTABLISHED' AND proto = 'tcp'),"
