@@ -53,6 +53,19 @@ def test_rows_of_any_table_are_counted(run, folder):
     assert {one["name"].split(":")[0] for one in found if not one["rows"]} == empty
 
 
+def test_how_many_rows_are_not_shown(run, folder):
+    """A counter and the peak have one row, whatever the number in it."""
+    expects = ("counter: packets, is: 0", "peak_entries: 0", "invalid_packets: 0", "connections: 0", "captures: 7")
+    checks(folder, *(f"expect: {{{one}}}" for one in (*expects, "transitions: 0", "packets: 7")))
+    done = run("check", "--json", cwd=folder)
+    rows = [(len(one["rows"]), one["total_rows"]) for one in json.loads(done.stdout)["results"]]
+    transitions = rows[5][1]
+    assert rows == [(1, 1), (1, 1), (1, 1), (5, 5), (1, 1), (10, transitions), (1, 1)] and transitions > 10
+    assert [one for one in run("check", cwd=folder).stdout.splitlines() if " more" in one] == [
+        f"      … {transitions - 10} more"
+    ]
+
+
 def test_a_failure_names_packets_and_the_command_that_explains_them(run, folder):
     checks(folder, "expect: {invalid_packets: 0}", "expect: {connections: 5}")
     done = run("check", cwd=folder)
