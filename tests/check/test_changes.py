@@ -136,6 +136,39 @@ def test_what_diff_says_of_a_reset(run, folder):
     assert isinstance(packets["base"], int) and isinstance(packets["new"], int)
 
 
+@pytest.mark.parametrize("by_packet", [[], ["--by-packet"]])
+def test_what_diff_says_of_a_packet(run, folder, by_packet):
+    """One judged otherwise is changed where both sides hold every packet, else gone from the notable ones."""
+    c.pcap(folder / "now.pcap", c.with_stray(BASE))
+    liberal = ("diff", "now.pcap", "now.pcap", "--new-sysctl", "nf_conntrack_tcp_be_liberal=1", "--json", *by_packet)
+    found = json.loads(run(*liberal, "--packets", "all", cwd=folder).stdout)
+    assert found["packets"] == {"gone": 0, "new": 0, "changed": 1}
+    (packet,) = found["changes"]["packets"]
+    assert (packet["kind"], packet["base_id"], packet["new_id"], packet["sport"]) == ("changed", 5, 5, "443")
+    verdicts = {"ctstate": ("INVALID", "ESTABLISHED"), "reason": ("tcp_seq_over_upper_bound", "tcp_liberal")}
+    for column, (before, after) in verdicts.items():
+        assert packet["changed"][column] == {"base": before, "new": after}
+    found = json.loads(run(*liberal, cwd=folder).stdout)
+    assert found["packets"] == {"gone": 1, "new": 0, "changed": 0}
+    assert [(one["kind"], one["base_id"], one["new_id"]) for one in found["changes"]["packets"]] == [("gone", 5, None)]
+
+
+def test_a_master_is_the_same_connection_not_the_same_number(run, folder):
+    ftp = Path(__file__).parents[2] / "sample_pcaps" / "ftp_active.pcap"
+    (folder / "both").mkdir()
+    (folder / "both" / "ftp.pcap").symlink_to(ftp)
+    c.pcap(folder / "both" / "early.pcap", BASE[:1])
+    found = json.loads(run("diff", ftp, "both", "--helper", "ftp", "--json", cwd=folder).stdout)
+    assert (found["connections"]["new"], found["connections"]["changed"]) == (1, 0), found["columns"]
+    (one,) = found["changes"]["connections"]
+    assert (one["kind"], one["base_id"], one["new_id"], one["orig_sport"]) == ("new", None, 1, "40001")
+    found = json.loads(run("diff", ftp, ftp, "--new-helper", "ftp", "--json", cwd=folder).stdout)
+    masters = [one["changed"]["master"] for one in found["changes"]["connections"] if "master" in one["changed"]]
+    assert len(masters) == found["columns"]["master"] > 0
+    assert all(one["base"] is None and one["new"] for one in masters)
+    assert found["expectations"]["new"] == sum(one["kind"] == "new" for one in found["changes"]["expectations"]) > 0
+
+
 @pytest.mark.parametrize("limit", [1, 2, 3])
 def test_the_first_changes_of_all(run, folder, limit):
     """What is shown is the beginning of everything, and what is not is counted."""
