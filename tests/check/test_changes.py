@@ -160,6 +160,7 @@ def test_a_master_is_the_same_connection_not_the_same_number(run, folder):
     c.pcap(folder / "both" / "early.pcap", BASE[:1])
     found = json.loads(run("diff", ftp, "both", "--helper", "ftp", "--json", cwd=folder).stdout)
     assert (found["connections"]["new"], found["connections"]["changed"]) == (1, 0), found["columns"]
+    assert not found["expectations"]
     (one,) = found["changes"]["connections"]
     assert (one["kind"], one["base_id"], one["new_id"], one["orig_sport"]) == ("new", None, 1, "40001")
     found = json.loads(run("diff", ftp, ftp, "--new-helper", "ftp", "--json", cwd=folder).stdout)
