@@ -256,7 +256,7 @@ def stats_rows(engine: Engine, total: int) -> list[dict[str, Any]]:
         ("reassembled", engine.reassembled, "info", "datagrams put together from fragments"),
         ("fragment_timeouts", engine.defrag.timeouts, "data_loss", "datagrams that were never completed"),
         ("late", engine.late, "data_loss", "packets older than the clock, worked at the clock's time"),
-        ("undecodable", sum(engine.quality.undecodable_counts.values()), "info", "frames that are no readable IP"),
+        ("undecodable", sum(unreadable(engine).values()), "info", "frames that are no readable IP"),
     ]
     found = [dict(zip(("name", "value", "severity", "description"), row, strict=True)) for row in rows]
     per_reason: dict[int, int] = {number: counts[number] for number in range(len(reasons.NAMES)) if counts[number]}
@@ -274,12 +274,18 @@ def stats_rows(engine: Engine, total: int) -> list[dict[str, Any]]:
     return found
 
 
+def unreadable(engine: Engine) -> dict[tuple[int, int], int]:
+    """Frames by capture and reason, without the IP packets that a kernel drops on receipt."""
+    counts = engine.quality.undecodable_counts
+    return {key: count for key, count in counts.items() if reasons.CLASSES[key[1]] != "dropped"}
+
+
 def capture_rows(captures: Any, engine: Engine) -> list[dict[str, Any]]:
     """captures.parquet: facts of the reader, and what decode learned."""
     quality = engine.quality
     # by capture and by file first: a file may have 65,535 interfaces
     reasons_of: dict[int, dict[str, int]] = {}
-    for (number, reason), count in sorted(quality.undecodable_counts.items()):
+    for (number, reason), count in sorted(unreadable(engine).items()):
         reasons_of.setdefault(number, {})[reasons.NAMES[reason]] = count
     damage_of: dict[str, list[str]] = {}
     for damage in captures.damage:

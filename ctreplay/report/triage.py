@@ -21,6 +21,8 @@ _OFFLOAD_SHARE = 0.02
 _MIN_ONE_SIDED = 0.2
 # damaged places that are named
 _PLACES = 3
+# why a kernel drops packets that never reach the tracker
+_ON_RECEIPT = ("ip_checksum", "ipv6_address", "ipv6_options")
 # sums over captures.parquet
 _TAINTS = {
     "packets": "packets", "truncated": "truncated", "drops": "kernel_drops", "reordered": "reordered",
@@ -178,6 +180,11 @@ def _trust(captures: list[dict[str, Any]], stats: list[dict[str, Any]], run: dic
         most = sorted(kinds.items(), key=lambda item: -item[1])[:3]
         listed = ", ".join(f"{name} {count:,}" for name, count in most)
         say("not IP", f"{c['undecodable']:,} frames are no readable IP: {listed}")
+    refused = [row for row in _reasons(stats, "dropped") if row["reason"] in _ON_RECEIPT]
+    if refused:
+        number = sum(row["packets"] for row in refused)
+        listed = ", ".join(f"{row['reason']} {row['packets']:,}" for row in refused)
+        say("dropped", f"{number:,} packets were dropped on receipt, as a kernel does, before tracking: {listed}")
     links = sorted({row["linktype_name"] for row in captures})
     unknown = [row for row in stats if row["name"] == "reason.linktype"]
     if unknown:

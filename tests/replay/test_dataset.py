@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import ctreplay
+from ctreplay import reasons
 from ctreplay.dataset import schema
 from ctreplay.replaying import replay_to
 from ctreplay.tracker import sysctl
@@ -176,6 +177,10 @@ def check_sums(target: Path) -> None:
     counted = "SELECT substr(name, 8), value FROM stats WHERE name LIKE 'reason.%' ORDER BY 1"
     met = "SELECT reason, count(*) FROM packets WHERE reason IS NOT NULL GROUP BY 1 ORDER BY 1"
     assert db.execute(counted).fetchall() == db.execute(met).fetchall()
+    unreadable = [name for name, kind in zip(reasons.NAMES, reasons.CLASSES, strict=True) if kind == "undecodable"]
+    frames = value(f"SELECT count(*) FROM packets WHERE reason IN {tuple(unreadable)}")
+    assert value("SELECT value FROM stats WHERE name = 'undecodable'") == frames
+    assert value("SELECT coalesce(sum(undecodable), 0) FROM captures") == frames
     # states of the live entries at the end, counted two ways
     ends = db.execute(
         "SELECT count(*) FILTER (proto = 'tcp'), count(*) FILTER (state = 'ESTABLISHED' AND proto = 'tcp'),"
@@ -310,6 +315,7 @@ def test_packets_hold_nothing_of_other_packets(tmp_path: Path) -> None:
         ("ipv6_address", "udp", None, None, 57, None, None),
         ("tcp_syn_retransmitted", "tcp", 1111, 2222, 40, 5000, 2),
     ]
+    check_sums(tmp_path / "out")
 
 
 def test_bounds_of_an_rst(tmp_path: Path) -> None:

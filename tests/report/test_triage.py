@@ -19,6 +19,8 @@ from ctreplay.report.duration import duration
 from ctreplay.report.screen import render
 from ctreplay.report.triage import _trust, triage
 from ctreplay.tracker import sysctl
+from tests.traffic import build as b
+from tests.traffic import pcap
 
 SAMPLES = Path(__file__).resolve().parents[2] / "sample_pcaps"
 CAPTURES = sorted(p for p in SAMPLES.iterdir() if ".pcap" in p.name)
@@ -134,6 +136,18 @@ def test_what_taints_a_capture(taints: dict[str, Any], what: str, text: str) -> 
     half = {name: value // 2 if isinstance(value, int) else value for name, value in TRUSTED.items()}
     assert _trust([half, half], [], run) == []
     assert _trust([TRUSTED | taints], [], run) == [{"what": what, "text": text}]
+
+
+def test_what_a_kernel_drops_is_no_unreadable_frame(tmp_path: Path) -> None:
+    to, sender = b"\xfd" + bytes(15), b"\xff\2" + bytes(14)
+    wrong = b.ipv4(bytes(4), bytes(4), 17, b.udp(1, 2))
+    packets = [b.ipv6(sender, to, 17, b.udp(1, 2)), b.ipv6(sender, to, 6, bytes(20)), wrong[:10] + b"\7\7" + wrong[12:]]
+    pcap.write(tmp_path / "x.pcap", [(10**18 + n, packet) for n, packet in enumerate(packets)])
+    facts = replay_to([tmp_path / "x.pcap"], tmp_path / "out", sysctls={"nf_conntrack_checksum": 1}, triaged=True)[
+        "triage"
+    ]
+    text = "3 packets were dropped on receipt, as a kernel does, before tracking: ipv6_address 2, ip_checksum 1"
+    assert facts["trust"] == [{"what": "dropped", "text": text}]
 
 
 @pytest.mark.parametrize("width", [80, 120])
