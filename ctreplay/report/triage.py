@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,11 @@ def _entries(run: dict[str, Any]) -> dict[str, Any]:
     return entries
 
 
+def _count(stats: list[dict[str, Any]], reason: str) -> int:
+    """Packets that carry a reason."""
+    return next((row["value"] for row in stats if row["name"] == f"reason.{reason}"), 0)
+
+
 def _reasons(stats: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
     """Reasons of one class with their packets, the most frequent first."""
     group = dict(zip(reasons.NAMES, reasons.CLASSES, strict=True))
@@ -149,16 +155,32 @@ def _trust(captures: list[dict[str, Any]], stats: list[dict[str, Any]], run: dic
         say("kernel drops", f"{c['drops']:,} packets were lost while capturing: expect INVALID that never happened")
     if run["late_packets"]:
         say("late", f"{run['late_packets']:,} packets came too late to be sorted; they were worked at the clock's time")
+    points = Counter(row["path"] for row in captures if row["packets"])
     if c["duplicates"] > packets / 100:
         say("duplicates", f"{c['duplicates']:,} packets appear twice (several interfaces in one capture?)")
+    elif max(points.values()) > 1:
+        # one table tracks them all; translated packets are no duplicates
+        say(
+            "interfaces",
+            f"{max(points.values()):,} interfaces in one file: a flow seen before and after a NAT is two connections",
+        )
     tcp = entries["tcp"]
     if tcp and entries["tcp_one_sided"] / tcp >= _MIN_ONE_SIDED:
         one_sided = entries["tcp_one_sided"]
         say("one-sided", f"{one_sided:,} of {tcp:,} TCP flows show one direction only: asymmetric routing?")
+    # an opener that goes on was answered somewhere else; what it sends is INVALID and does not count in its entry
+    stuck, refused = entries["by_state"].get("SYN_SENT", 0), _count(stats, "tcp_bad_transition")
+    if tcp and stuck / tcp >= _MIN_ONE_SIDED and refused >= stuck:
+        say(
+            "one-sided",
+            f"{stuck:,} of {tcp:,} TCP flows stayed in SYN_SENT and {refused:,} packets were INVALID in such a state: "
+            "answers take another path?",
+        )
     if entries["midstream"]:
         say(
             "mid-stream",
-            f"{entries['midstream']:,} of {tcp:,} TCP flows began before the capture: picked up liberally",
+            f"{entries['midstream']:,} of {tcp:,} TCP flows were picked up without a SYN: they began before the "
+            "capture, or their entry was gone or refused",
         )
     if c["wrong"] and c["checked"] and c["wrong"] / c["checked"] > _OFFLOAD_SHARE:
         offload = f", {share(c['offloaded'], c['wrong'])} of them left to the network card" if c["offloaded"] else ""

@@ -91,7 +91,7 @@ def test_duration(ns: int, text: str) -> None:
 TRUSTED = {
     "packets": 2000, "truncated": 0, "kernel_drops": 0, "reordered": 0, "checksums_checked": 100, "checksums_wrong": 0,
     "checksums_offloaded": 0, "duplicates": 0, "undecodable": 0, "max_backstep_ns": 0, "undecodable_by_reason": "{}",
-    "linktype_name": "EN10MB",
+    "linktype_name": "EN10MB", "path": "a.pcap",
 }  # fmt: skip
 
 
@@ -131,10 +131,11 @@ TRUSTED = {
 )
 def test_what_taints_a_capture(taints: dict[str, Any], what: str, text: str) -> None:
     run = {
-        "damage": [], "late_packets": 0, "skipped": [], "entries": {"tcp": 0, "tcp_one_sided": 0, "midstream": 0},
+        "damage": [], "late_packets": 0, "skipped": [],
+        "entries": {"tcp": 0, "tcp_one_sided": 0, "midstream": 0, "by_state": {}},
     }  # fmt: skip
     half = {name: value // 2 if isinstance(value, int) else value for name, value in TRUSTED.items()}
-    assert _trust([half, half], [], run) == []
+    assert _trust([half, half | {"path": "b.pcap"}], [], run) == []
     assert _trust([TRUSTED | taints], [], run) == [{"what": what, "text": text}]
 
 
@@ -148,6 +149,43 @@ def test_what_a_kernel_drops_is_no_unreadable_frame(tmp_path: Path) -> None:
     ]
     text = "3 packets were dropped on receipt, as a kernel does, before tracking: ipv6_address 2, ip_checksum 1"
     assert facts["trust"] == [{"what": "dropped", "text": text}]
+
+
+@pytest.mark.parametrize(
+    ("capture", "notes"),
+    [
+        # only the client's packets: SYN, then what the tracker refuses
+        (
+            "asymmetric_forward.pcap",
+            [
+                (
+                    "one-sided",
+                    "3 of 3 TCP flows stayed in SYN_SENT and 18 packets were INVALID in such a state: "
+                    "answers take another path?",
+                )
+            ],
+        ),
+        # their entries had expired: they began within the capture
+        (
+            "late_packets.pcap",
+            [
+                (
+                    "mid-stream",
+                    "2 of 4 TCP flows were picked up without a SYN: they began before the capture, or their entry was "
+                    "gone or refused",
+                )
+            ],
+        ),
+        (
+            "two_interfaces.pcapng",
+            [("interfaces", "2 interfaces in one file: a flow seen before and after a NAT is two connections")],
+        ),
+    ],
+)
+def test_what_a_sample_is_tainted_by(
+    found: dict[str, tuple[Path, dict[str, Any]]], capture: str, notes: list[tuple[str, str]]
+) -> None:
+    assert [(note["what"], note["text"]) for note in found[capture][1]["trust"]] == notes
 
 
 @pytest.mark.parametrize("width", [80, 120])
