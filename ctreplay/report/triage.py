@@ -56,7 +56,7 @@ def triage(path: Path, run: dict[str, Any] | None = None, seen: Seen | None = No
         "helper_hints": run["helper_hints"],
     }
     found["trust"] = _trust(captures, stats, run)
-    found["next"] = _next(found)
+    found["next"] = _next(found, stats)
     return found
 
 
@@ -218,36 +218,55 @@ def _trust(captures: list[dict[str, Any]], stats: list[dict[str, Any]], run: dic
     return notes
 
 
-def _next(found: dict[str, Any]) -> list[dict[str, str]]:
-    """The two or three commands that come next for this capture."""
-    name = found["dataset"]
+def _next(found: dict[str, Any], stats: list[dict[str, Any]]) -> list[dict[str, str]]:
+    """The two or three commands that come next for this capture, what is most telling first."""
+    name = quote(found["dataset"])
     steps: list[dict[str, str]] = []
 
     def propose(command: str, why: str) -> None:
         if len(steps) < 3:
             steps.append({"command": command, "why": why})
 
+    def ask(query: str, why: str) -> None:
+        propose(f"ctreplay query {name} {query}", why)
+
     entries, table = found["entries"], found["table"]
+    states, ended, midstream = entries["by_state"], entries["by_end_reason"], entries["midstream"]
     if table["early_drops"] or table["full_drops"]:
-        propose(f"ctreplay query {quote(name)} table_pressure", "when the table was full, and who filled it")
+        ask("table_pressure", "when the table was full, and what was dropped")
+        ask("top_holders_at", "who held the table at its peak")
     if any(hint["missed"] for hint in found["helper_hints"]):
-        propose(f"ctreplay query {quote(name)} helper_missed", "connections that a helper would have made RELATED")
+        ask("helper_missed", "connections that a helper would have made RELATED")
     if found["invalid"]:
-        propose(f"ctreplay query {quote(name)} invalid_by_reason", "which connections the INVALID packets belong to")
-        propose(f"ctreplay explain {quote(name)}", "pick a packet and see why it got its verdict")
+        ask("invalid_by_reason", "which connections the INVALID packets belong to")
+        propose(f"ctreplay explain {name}", "pick a packet and see why it got its verdict")
+    if any(note["what"] == "one-sided" for note in found["trust"]):
+        ask("one_sided", "whose other direction was not seen")
     # what a RST refused stays unreplied for the tracker, but was answered
-    mute = entries["unreplied"] - entries["by_end_reason"].get("reset", 0)
+    mute = entries["unreplied"] - ended.get("reset", 0)
     if mute > entries["total"] * 0.5 and entries["total"] > 20:
-        propose(f"ctreplay query {quote(name)} never_replied", "who got no answer")
-    states = entries["by_state"]
+        ask("never_replied", "who got no answer")
     if states.get("SYN_SENT", 0) + states.get("SYN_RECV", 0) > max(20, entries["total"] * 0.3):
-        propose(f"ctreplay query {quote(name)} half_open", "half-open connections by source")
-    if entries["by_end_reason"].get("timeout"):
-        propose(f"ctreplay query {quote(name)} timeout_peaks", "what idle times ended connections")
-    if entries["by_end_reason"].get("reset"):
-        propose(f"ctreplay query {quote(name)} rst_origin", "who reset connections")
-    propose(f"ctreplay list {quote(name)}", "the table at the end, as conntrack -L prints it")
-    propose(f"ctreplay query {quote(name)} top_holders_at", "who held the table at its peak")
+        ask("half_open", "half-open connections by source")
+        ask("syn_flood_sources", "half-open connections by target")
+    # SYNs that their entry outlived
+    repeated = _count(stats, "tcp_syn_retransmitted")
+    if states.get("SYN_SENT") and repeated >= 2 * states["SYN_SENT"]:
+        ask("syn_sent_refresh", "SYNs repeated on one entry without an answer")
+    if ended.get("reopened"):
+        if _count(stats, "tcp_ignored_in_state") or _count(stats, "tcp_challenge_ack"):
+            ask("challenge_ack", "SYNs that met an old entry, and how that was resolved")
+        ask("tuple_reuse", "tuples used again, and how soon")
+    if ended.get("reset") or states.get("CLOSE"):
+        if any(row["reason"].endswith("_over_upper_bound") for row in found["invalid"]):
+            ask("invalid_then_rst", "whether a RST followed an INVALID packet")
+        ask("rst_origin", "who reset connections")
+    if midstream:
+        ask("start_censored", "when connections were picked up without a SYN")
+    if ended.get("timeout"):
+        ask("timeout_peaks", "what idle times ended connections")
+    propose(f"ctreplay list {name}", "the table at the end, as conntrack -L prints it")
+    ask("top_holders_at", "who held the table at its peak")
     propose("ctreplay queries", "every question that has a query")
     return steps
 

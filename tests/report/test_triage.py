@@ -18,6 +18,8 @@ from ctreplay.replaying import replay_to
 from ctreplay.report.duration import duration
 from ctreplay.report.screen import render
 from ctreplay.report.triage import _trust, triage
+from ctreplay.sql import library
+from ctreplay.sql.execute import query_named
 from ctreplay.tracker import sysctl
 from tests.traffic import build as b
 from tests.traffic import pcap
@@ -186,6 +188,35 @@ def test_what_a_sample_is_tainted_by(
     found: dict[str, tuple[Path, dict[str, Any]]], capture: str, notes: list[tuple[str, str]]
 ) -> None:
     assert [(note["what"], note["text"]) for note in found[capture][1]["trust"]] == notes
+
+
+@pytest.mark.parametrize(
+    ("capture", "queries"),
+    [
+        ("asymmetric_forward.pcap", ["invalid_by_reason", "one_sided"]),
+        ("asymmetric_return.pcap", ["invalid_by_reason", "one_sided"]),
+        ("half_open.pcap", ["syn_sent_refresh", "rst_origin"]),
+        ("http_keepalive_reset.pcap", ["rst_origin", "top_holders_at"]),
+        ("invalid_then_rst.pcap", ["invalid_by_reason", "invalid_then_rst"]),
+        ("late_packets.pcap", ["rst_origin", "start_censored", "timeout_peaks"]),
+        ("port_scan.pcap", ["invalid_by_reason", "rst_origin"]),
+        ("syn_flood.pcap", ["half_open", "syn_flood_sources"]),
+        ("tuple_reuse.pcap", ["challenge_ack", "tuple_reuse", "rst_origin"]),
+    ],
+)
+def test_what_comes_next(found: dict[str, tuple[Path, dict[str, Any]]], capture: str, queries: list[str]) -> None:
+    path, facts = found[capture]
+    proposed = [step["command"].split()[-1] for step in facts["next"] if " query " in step["command"]]
+    assert proposed == queries
+    for name in proposed:
+        assert sum(batch.num_rows for batch in query_named([path], library.load(name), {}).batches), name
+
+
+def test_a_full_table_comes_first(tmp_path: Path) -> None:
+    target = tmp_path / "full.ctreplay"
+    ctreplay.replay(SAMPLES / "table_pressure.pcap.zst", target, sysctls={"nf_conntrack_max": 500})
+    commands = [step["command"].split()[-1] for step in triage(target)["next"]]
+    assert commands[:2] == ["table_pressure", "top_holders_at"]
 
 
 @pytest.mark.parametrize("width", [80, 120])
