@@ -201,3 +201,12 @@ def test_the_table_after_the_last_packet(replayed: Replay):
         assert sum(row["connections"] for row in ask(dataset, "failover_survivors", at=f"{moment}")) == len(alive)
         sql = f"SELECT conn_id FROM ct_at(make_timestamp_ns({moment * c.SECOND})) ORDER BY 1"
         assert [row[0] for row in db.execute(sql).fetchall()] == alive, seconds
+
+
+def test_the_insides_own_packets_are_not_inbound(replayed: Replay):
+    register = c.packet(c.CLIENT, c.SERVER, UDP, udp(5060, 5060, b"REGISTER"))
+    invite = c.packet(c.SERVER, c.CLIENT, UDP, udp(5060, 5060, b"INVITE"))
+    # the call opens an entry the wrong way round; once that has expired the inside opens its own again
+    dataset = replayed([(0, register), (100, invite), (200, register), (300, invite), (400, register)])
+    rows = ask(dataset, "udp_late_inbound")
+    assert [(row["packet"], row["expired_conn_id"], row["silent_s"]) for row in rows] == [(2, 1, 100), (4, 3, 100)]
