@@ -210,3 +210,18 @@ def test_the_insides_own_packets_are_not_inbound(replayed: Replay):
     dataset = replayed([(0, register), (100, invite), (200, register), (300, invite), (400, register)])
     rows = ask(dataset, "udp_late_inbound")
     assert [(row["packet"], row["expired_conn_id"], row["silent_s"]) for row in rows] == [(2, 1, 100), (4, 3, 100)]
+
+
+@pytest.mark.parametrize(
+    ("from_client", "row"),
+    # refused: what follows the SYN; the SYN/ACK, before the data open the entry
+    [(True, (1, 0, 0, 3)), (False, (1, 0, 1, 2))],
+)
+def test_one_way_flows_are_counted_once_with_what_was_refused(
+    replayed: Replay, from_client: bool, row: tuple[int, ...]
+):
+    _, packets = opened()
+    source = c.CLIENT if from_client else c.SERVER
+    dataset = replayed([(at, data) for at, data in packets if data[12:16] == source], "notable")
+    (pair,) = ask(dataset, "asymmetric_pairs", min_conns="1")
+    assert (pair["one_way"], pair["both_ways"], pair["synack_first"], pair["packets"]) == row
