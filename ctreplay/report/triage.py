@@ -202,10 +202,10 @@ def _trust(captures: list[dict[str, Any]], stats: list[dict[str, Any]], run: dic
         most = sorted(kinds.items(), key=lambda item: -item[1])[:3]
         listed = ", ".join(f"{name} {count:,}" for name, count in most)
         say("not IP", f"{c['undecodable']:,} frames are no readable IP: {listed}")
-    refused = [row for row in _reasons(stats, "dropped") if row["reason"] in _ON_RECEIPT]
-    if refused:
-        number = sum(row["packets"] for row in refused)
-        listed = ", ".join(f"{row['reason']} {row['packets']:,}" for row in refused)
+    dropped = [row for row in _reasons(stats, "dropped") if row["reason"] in _ON_RECEIPT]
+    if dropped:
+        number = sum(row["packets"] for row in dropped)
+        listed = ", ".join(f"{row['reason']} {row['packets']:,}" for row in dropped)
         say("dropped", f"{number:,} packets were dropped on receipt, as a kernel does, before tracking: {listed}")
     links = sorted({row["linktype_name"] for row in captures})
     unknown = [row for row in stats if row["name"] == "reason.linktype"]
