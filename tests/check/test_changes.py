@@ -144,7 +144,7 @@ def test_what_diff_says_of_a_packet(run, folder, by_packet):
     found = json.loads(run(*liberal, "--packets", "all", cwd=folder).stdout)
     assert found["packets"] == {"gone": 0, "new": 0, "changed": 1}
     (packet,) = found["changes"]["packets"]
-    assert (packet["kind"], packet["base_id"], packet["new_id"], packet["sport"]) == ("changed", 5, 5, "443")
+    assert (packet["kind"], packet["base_id"], packet["new_id"], packet["sport"]) == ("changed", 5, 5, 443)
     verdicts = {"ctstate": ("INVALID", "ESTABLISHED"), "reason": ("tcp_seq_over_upper_bound", "tcp_liberal")}
     for column, (before, after) in verdicts.items():
         assert packet["changed"][column] == {"base": before, "new": after}
@@ -162,7 +162,7 @@ def test_a_master_is_the_same_connection_not_the_same_number(run, folder):
     assert (found["connections"]["new"], found["connections"]["changed"]) == (1, 0), found["columns"]
     assert not found["expectations"]
     (one,) = found["changes"]["connections"]
-    assert (one["kind"], one["base_id"], one["new_id"], one["orig_sport"]) == ("new", None, 1, "40001")
+    assert (one["kind"], one["base_id"], one["new_id"], one["orig_sport"]) == ("new", None, 1, 40001)
     found = json.loads(run("diff", ftp, ftp, "--new-helper", "ftp", "--json", cwd=folder).stdout)
     masters = [one["changed"]["master"] for one in found["changes"]["connections"] if "master" in one["changed"]]
     assert len(masters) == found["columns"]["master"] > 0
