@@ -22,7 +22,8 @@ _PIECE = 1 << 22
 
 
 class Digests:
-    """A process that hashes `paths`: `stdout` has a line for each, an empty one for what cannot be read.
+    """A process that hashes `paths`: `stdout` has a line for each, an empty one for what cannot be read: the digest,
+    how many bytes it is of, and of which file (`identify`).
 
     Raises OSError when there is none to be had.
     """
@@ -109,6 +110,11 @@ def _jobs(words: Sequence[str]) -> str:
     return found
 
 
+def identify(about: os.stat_result) -> str:
+    """What tells a file from another one that takes its name."""
+    return f"{about.st_dev}:{about.st_ino}"
+
+
 def _size(path: str) -> int:
     """Bytes of a regular file, 0 for what is none."""
     try:
@@ -142,13 +148,14 @@ def _work(paths: Sequence[str], parent: int) -> NoReturn:
         digest = hashlib.sha256()
         try:
             with open(path, "rb", buffering=0) as file:
-                size = os.fstat(file.fileno()).st_size
+                about = os.fstat(file.fileno())
+                size = about.st_size
                 for begin in range(0, size, _PIECE):
                     if os.getppid() != parent:
                         os._exit(1)
                     with mmap.mmap(file.fileno(), min(_PIECE, size - begin), offset=begin, **how) as piece:
                         digest.update(piece)
-            line = digest.hexdigest()
+            line = f"{digest.hexdigest()} {size} {identify(about)}"
         except (OSError, ValueError):
             line = ""
         os.write(1, f"{line}\n".encode())

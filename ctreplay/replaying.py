@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ctreplay import __version__, reasons
 from ctreplay.build import compiled
-from ctreplay.capture import OutOfOrder, open_captures
+from ctreplay.capture import OutOfOrder, Skipped, open_captures
 from ctreplay.dataset import schema
 from ctreplay.dataset.columns import KEPT
 from ctreplay.dataset.writer import DatasetWriter, NotReplaceable, Way
@@ -147,6 +147,7 @@ def replay_to(
             }
             for one in captures.inputs
         ]
+        changed = [Skipped(one.path, why) for one in captures.inputs if not one.is_pipe and (why := one.changed())]
         run = {
             "complete": not captures.damage,
             "schema_version": schema.VERSION,
@@ -180,7 +181,7 @@ def replay_to(
                 }
                 for d in captures.damage
             ],
-            "skipped": [{"path": text(s.path), "why": s.why} for s in captures.skipped],
+            "skipped": [{"path": text(s.path), "why": s.why} for s in captures.skipped + changed],
             "repeated": [{"path": text(r.path), "first": text(r.first)} for r in captures.repeated],
         }
         tables = writer.tables
@@ -189,7 +190,7 @@ def replay_to(
         early = triaged and writer.rows["connections"] <= KEPT
         found = triage() if early else None
         for one, source in zip(inputs, captures.inputs, strict=True):
-            # of the file as it is on disk
+            # of as much of the file as is in the dataset
             one["sha256"] = source.sha256()
         tables.close(
             {"ctreplay.inputs": json.dumps([{"path": one["path"], "sha256": one["sha256"]} for one in inputs])}

@@ -54,7 +54,7 @@ def place(damage: Mapping[str, Any]) -> str:
 
 
 class Skipped(NamedTuple):
-    """A file found in a directory that is not a capture."""
+    """A file found in a directory that is not a capture, or what a capture grew while it was read."""
 
     path: str
     why: str

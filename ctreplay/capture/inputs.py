@@ -14,6 +14,8 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from ctreplay.digests import identify
+
 from .errors import CaptureError, Damage, Repeated, Skipped
 from .facts import CaptureFacts
 from .pcap import MAGICS, PcapReader
@@ -78,12 +80,15 @@ def describe(head: bytes) -> str:
 
 
 class InputFile:
-    """One input as the user gave it. `size` in bytes (as it is on disk; of a pipe: read so far)."""
+    """One input as the user gave it. `size` in bytes (as it was on disk, which is what is read; of a pipe: till now),
+    `identity` tells it from another file that takes its name.
+    """
 
-    def __init__(self, given: str, path: str, size: int, is_pipe: bool) -> None:
+    def __init__(self, given: str, path: str, size: int, is_pipe: bool, identity: str = "") -> None:
         self.path = given
         self.absolute_path = path
         self.size = size
+        self.identity = identity
         self.compression: str | None = None
         self.is_pipe = is_pipe
         self._digest: str | None = None
@@ -105,19 +110,37 @@ class InputFile:
     def work(self, stopped: Callable[[], bool]) -> None:
         """Hash the file (in the background thread); a file that cannot be read leaves no digest."""
         try:
-            with open(self.absolute_path, "rb", buffering=0) as file:
+            stream = FileStream(self.absolute_path, True, self.limit, self.identity)
+            with contextlib.closing(stream):
                 buffer = bytearray(HASH_PIECE)
                 view = memoryview(buffer)
-                while not stopped() and (count := file.readinto(view)):
+                while not stopped() and (count := stream.read_into(view)):
                     self._hash.update(view[:count])
             if stopped():
                 self.stopped = True
-            else:
+            elif stream.problem is None:
                 self._digest = self._hash.hexdigest()
         except OSError:
             pass
         finally:
             self._ready.set()
+
+    @property
+    def limit(self) -> int | None:
+        """Bytes to read; None of a file that has a size only when it is read."""
+        return self.size or None
+
+    def changed(self) -> str:
+        """What happened to the file since it was found, in words; empty when it is as it was, or gone."""
+        try:
+            about = os.stat(self.absolute_path)
+        except OSError:
+            return ""
+        if identify(about) != self.identity:
+            return "another file has taken its name while it was read"
+        if about.st_size > self.size > 0:
+            return f"it grew while it was read; only its first {self.size:,} bytes are in the dataset"
+        return ""
 
     def settle(self, digest: str) -> None:
         """Take the digest that was computed elsewhere."""
@@ -126,7 +149,7 @@ class InputFile:
         self._ready.set()
 
     def sha256(self, timeout: float | None = None) -> str | None:
-        """Digest of the file as it is on disk (waits for it), of what was read so far for a pipe; None if
+        """Digest of the file's first `size` bytes (waits for it), of what was read so far for a pipe; None if
         unreadable.
         """
         if self.is_pipe:
@@ -185,9 +208,9 @@ class CaptureFile:
         if self.pipe is not None:
             raw = self.pipe
         elif self.hashed:
-            raw = HashedStream(path, hold, self.input.settle)
+            raw = HashedStream(path, hold, self.input.limit, self.input.identity, self.input.settle)
         else:
-            raw = FileStream(path, hold)
+            raw = FileStream(path, hold, self.input.limit, self.input.identity)
         kind = self.input.compression
         return UnpackedStream(raw, kind, threaded) if kind else raw
 
@@ -219,6 +242,11 @@ class CaptureFile:
             raise CaptureError(f"cannot be read: {error.strerror}", self.path) from None
         try:
             return self.reader_on(stream, chunk, damage)
+        except CaptureError:
+            stream.close()
+            if stream.problem:
+                raise CaptureError(stream.problem, self.path) from None
+            raise
         except BaseException:
             stream.close()
             raise
@@ -227,7 +255,8 @@ class CaptureFile:
         """The bytes from a process that decompresses; None without one."""
         if self.apart and threaded:
             with contextlib.suppress(OSError):
-                return UnpackingProcess(self.input.absolute_path, self.input.compression or "")
+                one = self.input
+                return UnpackingProcess(one.absolute_path, one.compression or "", one.limit, one.identity)
         return None
 
     def reader_on(self, stream: Stream, chunk: int, damage: list[Damage]) -> Reader:
@@ -297,7 +326,8 @@ def find_files(
                 return True
             if key in seen and not strict:
                 return False
-            file = CaptureFile(InputFile(given, os.path.abspath(given), status.st_size, False), len(files), captures)
+            source = InputFile(given, os.path.abspath(given), status.st_size, False, identify(status))
+            file = CaptureFile(source, len(files), captures)
         elif stat.S_ISFIFO(status.st_mode) or stat.S_ISCHR(status.st_mode):
             if not strict:
                 skipped.append(Skipped(given, "not a regular file"))

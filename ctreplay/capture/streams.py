@@ -8,6 +8,7 @@ behind a bounded queue, that of large files in a process (see unpacking).
 from __future__ import annotations
 
 import bz2
+import errno
 import lzma
 import os
 import queue
@@ -16,6 +17,8 @@ import threading
 import zlib
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
+
+from ctreplay.digests import identify
 
 PIECE_IN = 128 * 1024
 PIECE_OUT = 1024 * 1024
@@ -47,6 +50,11 @@ def compression_of(head: bytes) -> str | None:
     return None
 
 
+def cut_short(found: int, size: int) -> str:
+    """What happened to a file that had more bytes when the replay began."""
+    return f"the file was cut from {size:,} to {found:,} bytes while it was read"
+
+
 class Stream(Protocol):
     """A source of bytes, read front to back."""
 
@@ -61,17 +69,28 @@ class Stream(Protocol):
     def close(self) -> None: ...
 
 
+def open_same(path: str, identity: str) -> int:
+    """A descriptor for reading; raises OSError also when it is no longer that file (`identify`; empty: any)."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    if identity and identify(os.fstat(fd)) != identity:
+        os.close(fd)
+        raise OSError(errno.ESTALE, "another file has taken its name meanwhile", path)
+    return fd
+
+
 class FileStream:
-    """A regular file. With `hold=False` the descriptor is open only while reading (for thousands of files at
-    once).
+    """A regular file, the first `size` bytes of it (None: all there are). With `hold=False` the descriptor is open only
+    while reading (for thousands of files at once).
     """
 
-    def __init__(self, path: str, hold: bool = True) -> None:
+    def __init__(self, path: str, hold: bool = True, size: int | None = None, identity: str = "") -> None:
         self.path = path
         self.problem: str | None = None
         self.position = 0
         self.hold = hold
-        self.fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC) if hold else -1
+        self.size = size
+        self.identity = identity
+        self.fd = open_same(path, identity) if hold else -1
 
     @property
     def done(self) -> int:
@@ -79,9 +98,13 @@ class FileStream:
 
     def read_into(self, view: memoryview) -> int:
         fd = self.fd
+        if self.size is not None:
+            view = view[: self.size - self.position]
+            if not view:
+                return 0
         try:
             if fd < 0:
-                fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+                fd = open_same(self.path, self.identity)
             count = os.preadv(fd, [view], self.position)
         except OSError as error:
             self.problem = f"reading failed: {error.strerror}"
@@ -90,6 +113,8 @@ class FileStream:
             if self.fd < 0 <= fd:
                 os.close(fd)
         self.position += count
+        if count == 0 and self.size is not None:
+            self.problem = cut_short(self.position, self.size)
         return count
 
     def close(self) -> None:
@@ -102,8 +127,8 @@ class FileStream:
 class HashedStream(FileStream):
     """A regular file that is hashed as it is read; `settle` gets the digest when it was read to its end."""
 
-    def __init__(self, path: str, hold: bool, settle: Callable[[str], None]) -> None:
-        super().__init__(path, hold)
+    def __init__(self, path: str, hold: bool, size: int | None, identity: str, settle: Callable[[str], None]) -> None:
+        super().__init__(path, hold, size, identity)
         # large files are hashed elsewhere
         import hashlib
 

@@ -13,7 +13,7 @@ import os
 
 from ctreplay.child import serving
 
-from .streams import PIECE_IN, Broken, unpack
+from .streams import PIECE_IN, Broken, cut_short, open_same, unpack
 
 # all of it stays in the processor's cache
 _PART = 1 << 19
@@ -21,9 +21,12 @@ _PARTS = 4
 
 
 class UnpackingProcess:
-    """A stream over the file at `path`; raises OSError where it cannot be opened or no process can be started."""
+    """A stream over the first `size` bytes of the file at `path` (None: all there are), while it has that `identity`.
 
-    def __init__(self, path: str, kind: str) -> None:
+    Raises OSError where it cannot be opened or no process can be started.
+    """
+
+    def __init__(self, path: str, kind: str, size: int | None = None, identity: str = "") -> None:
         # few captures are large and compressed
         import subprocess
 
@@ -31,7 +34,7 @@ class UnpackingProcess:
         self.closing = False
         self.problem: str | None = None
         self.total: int | None = None
-        self.raw = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self.raw = open_same(path, identity)
         fds = [self.raw]
         try:
             memory = os.memfd_create("ctreplay-unpacked", os.MFD_CLOEXEC)
@@ -41,7 +44,7 @@ class UnpackingProcess:
             emptied, self.emptied = os.pipe()
             fds += [emptied, self.emptied]
             self.process = subprocess.Popen(
-                serving("ctreplay.capture.unpacking", (kind, memory, emptied)),
+                serving("ctreplay.capture.unpacking", (kind, memory, emptied, size)),
                 stdin=self.raw,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -144,16 +147,22 @@ class _Filling:
             self.lent -= given_back
 
 
-def serve(argument: tuple[str, int, int]) -> None:
+def serve(argument: tuple[str, int, int, int | None]) -> None:
     """The process: its standard input unpacked, why that ended early to its standard error."""
-    kind, memory, emptied = argument
+    kind, memory, emptied, size = argument
     filling = _Filling(memory, emptied)
+    done = 0
 
     def read() -> bytes:
+        nonlocal done
         try:
-            return os.read(0, PIECE_IN)
+            piece = os.read(0, PIECE_IN if size is None else min(PIECE_IN, size - done))
         except OSError as error:
             raise Broken(f"reading failed: {error.strerror}") from None
+        done += len(piece)
+        if not piece and size is not None and done < size:
+            raise Broken(cut_short(done, size))
+        return piece
 
     try:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import gzip
 import hashlib
 import json
 import os
@@ -16,7 +17,7 @@ import pytest
 from builders import T0, epb, idb, pcap, rows_of, shb
 
 from ctreplay import digests
-from ctreplay.capture import open_captures
+from ctreplay.capture import merge, open_captures
 from ctreplay.capture.inputs import InputFile
 from ctreplay.capture.merge import CHUNK
 from ctreplay.packet import Packet
@@ -230,6 +231,96 @@ def test_the_program_begins_with_it(tmp_path):
         assert json.loads((out / "run.json").read_text())["inputs"][0]["sha256"] == (
             hashlib.file_digest(file, "sha256").hexdigest()
         )
+
+
+class Meanwhile:
+    """What happens to a file after the first records of it were replayed."""
+
+    def __init__(self, path, pack=bytes, count=20000):
+        self.path = path
+        self.records = records(count, 400)
+        self.data = pack(pcap(self.records))
+        path.write_bytes(self.data)
+
+    def grows(self):
+        with open(self.path, "ab") as file:
+            file.write(bytes(70000))
+
+    def shrinks(self):
+        os.truncate(self.path, 1_500_000)
+
+    def is_replaced(self):
+        other = self.path.with_name("other")
+        other.write_bytes(bytes(len(self.data)))
+        other.rename(self.path)
+
+    def run(self, what, hashing="beside"):
+        record = Packet()
+        got = []
+        with open_captures([self.path], hashing=hashing) as source:
+            while source.advance(record):
+                if not got:
+                    getattr(self, what)()
+                got.append(bytes(record.buf[record.start : record.start + record.caplen]))
+            return got, source.inputs[0].sha256(), source.inputs[0].changed(), source.damage
+
+
+@pytest.mark.parametrize("hashing", ["beside", "turns", "asked"])
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_a_file_that_grows(tmp_path, monkeypatch, hashing, pack):
+    """It is replayed as far as it was there at first: of these bytes are size and digest."""
+    monkeypatch.setattr(digests, "LARGE", 0 if hashing == "beside" else 1 << 40)
+    file = Meanwhile(tmp_path / "a", pack)
+    got, digest, changed, damage = file.run("grows", hashing)
+    assert got == [frame for _, frame in file.records] and damage == []
+    assert digest == hashlib.sha256(file.data).hexdigest()
+    assert f"its first {len(file.data):,} bytes" in changed
+
+
+@pytest.mark.parametrize("hashing", ["beside", "turns"])
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_a_file_that_is_cut(tmp_path, monkeypatch, hashing, pack):
+    monkeypatch.setattr(digests, "LARGE", 0 if hashing == "beside" else 1 << 40)
+    file = Meanwhile(tmp_path / "a", pack)
+    got, digest, _, (damage,) = file.run("shrinks", hashing)
+    assert 0 < len(got) < len(file.records) and got == [frame for _, frame in file.records[: len(got)]]
+    assert "was cut from" in damage.what and not damage.recovered
+    # as it was before, or none
+    assert digest in (None, hashlib.sha256(file.data).hexdigest())
+
+
+def test_a_file_that_is_cut_between_two_records(tmp_path):
+    file = Meanwhile(tmp_path / "a.pcap")
+    file.shrinks = lambda: os.truncate(file.path, len(pcap(file.records[:10000])))
+    got, _, _, (damage,) = file.run("shrinks")
+    assert 10000 <= len(got) < len(file.records) and "was cut from" in damage.what
+
+
+@pytest.mark.parametrize("hashing", ["beside", "turns"])
+def test_a_file_that_is_replaced(tmp_path, monkeypatch, hashing):
+    """Nothing is taken from the file that has its name now, its digest neither."""
+    monkeypatch.setattr(digests, "LARGE", 1 << 40)
+    file = Meanwhile(tmp_path / "a.pcap")
+    got, digest, changed, damage = file.run("is_replaced", hashing)
+    assert got == [frame for _, frame in file.records] and damage == []
+    assert digest in (None, hashlib.sha256(file.data).hexdigest()) and "another file" in changed
+
+
+@pytest.mark.parametrize("held", [0, 256])
+def test_files_replaced_before_their_turn(tmp_path, monkeypatch, held):
+    monkeypatch.setattr(merge, "HELD_FILES", held)
+    first, second = records(20, 400), [(ts + 10**12, frame) for ts, frame in records(20000, 400)]
+    (tmp_path / "a.pcap").write_bytes(pcap(first))
+    (tmp_path / "b.pcap").write_bytes(pcap(second))
+    record = Packet()
+    got = 0
+    with open_captures([tmp_path]) as source:
+        while source.advance(record):
+            got += 1
+            if got == 1:
+                (tmp_path / "c").write_bytes(pcap(second[:30]))
+                (tmp_path / "c").rename(tmp_path / "b.pcap")
+        assert got == 20 and ["another file" in one.what for one in source.damage] == [True]
 
 
 def test_nothing_stays_open(tmp_path, no_thread):

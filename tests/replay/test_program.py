@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import resource
@@ -637,3 +638,25 @@ def test_help_loads_nothing_heavy(words: list[str]) -> None:
 def test_version() -> None:
     done = run("--version")
     assert (done.returncode == 0 and "6.18" in done.stdout and "compiled" in done.stdout) or "pure" in done.stdout
+
+
+def test_a_capture_that_grows_is_replayed_as_far_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And the triage and run.json say so."""
+    from ctreplay import replaying
+
+    capture = tmp_path / "a.pcap"
+    data = SAMPLE.read_bytes()
+    capture.write_bytes(data)
+    wired = replaying.stats_rows
+
+    def grown(*given: Any) -> Any:
+        capture.write_bytes(data + data[24:])
+        return wired(*given)
+
+    monkeypatch.setattr(replaying, "stats_rows", grown)
+    found = ctreplay.replay(capture, tmp_path / "x")
+    assert found["inputs"][0]["size"] == len(data) and found["complete"]
+    assert found["inputs"][0]["sha256"] == hashlib.sha256(data).hexdigest()
+    assert [(one["path"], f"first {len(data):,} bytes" in one["why"]) for one in found["skipped"]] == [
+        (str(capture), True)
+    ]
