@@ -207,6 +207,27 @@ def test_short_names_of_a_connections_ends(run, tmp_path):
     assert done.returncode == 0 and "4 passed" in done.stdout, done.stdout + done.stderr
 
 
+def test_cells_of_a_list_of_rows(tmp_path):
+    cells = "{n: null, yes: true, no: false, a: [1, null, x], f: 1.5, t: 'true'}"
+    text = HEAD + f"      - sql: SELECT 1\n        equals:\n          - {cells}\n"
+    jsonschema.validate(yaml.safe_load(text), schema())
+    expected = load(written(tmp_path, text)).groups[0].assertions[0].expected
+    assert (expected.columns, expected.rows) == (
+        ("n", "yes", "no", "a", "f", "t"), (("NULL", "true", "false", "[1, NULL, x]", "1.5", "true"),)
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["ctreplay.yaml", "ctreplay.yml", "web.ctreplay.yaml", "web.ctreplay.yml"])
+def test_check_files_are_found_by_their_names(run, tmp_path, name):
+    c.pcap(tmp_path / "base.pcap", c.talk())
+    (tmp_path / name).write_text(HEAD + "      - expect: {connections: 5}\n")
+    for other in ("yaml", ".ctreplay.yaml/x.yaml", "xctreplay.yaml", "web.yaml", ".hidden/ctreplay.yaml"):
+        (tmp_path / other).parent.mkdir(exist_ok=True)
+        (tmp_path / other).write_text("not: a check file")
+    done = run("check", cwd=tmp_path)
+    assert done.returncode == 0 and "1 passed" in done.stdout, done.stdout + done.stderr
+
+
 def test_counters_of_reasons(tmp_path):
     known = [name for name in reasons.NAMES if name] + ["ethertype 0x88cc"]
     text = HEAD + "".join(f"      - expect: {{counter: reason.{name}, is: 0}}\n" for name in known)
