@@ -68,14 +68,24 @@ class Replay:
         return Rows(dict(zip(columns, row, strict=True)) for row in result.fetchall())
 
     def query(self, name: str, **parameters: Any) -> Rows:
-        """All rows of a named query. Raises `ctreplay.sql.library.QueryError`."""
+        """All rows of a named query. Raises `ctreplay.sql.library.QueryError`, also when the dataset lacks packets."""
         from ctreplay.sql import library
 
         found = library.load(name)
+        if found.across == "runs":
+            raise library.QueryError(f"the query {name} compares replays; `ctreplay diff` does that")
+        if found.needs == "packets all" and self.run.get("packets_level") != "all":
+            raise library.QueryError(f'the query {name} needs every packet; write `replay(…, packets="all")`')
         values = found.values({key: str(value) for key, value in parameters.items()})
         return self.sql(found.sql, values or None)
 
+    def _kept(self, name: str) -> None:
+        """That no packet was kept does not show that there was none. Raises ValueError."""
+        if name == "packets" and self.run.get("packets_level") == "none":
+            raise ValueError('the replay kept no packets; write `replay(…, packets="notable")` or "all"')
+
     def _select(self, name: str, where: str) -> Rows:
+        self._kept(name)
         condition = f" WHERE (\n{where}\n)" if where else ""
         order = f" ORDER BY {_ORDER[name]}" if name in _ORDER else ""
         source, columns = _CONNECTIONS if name == "connections" else (name, "*")
@@ -110,6 +120,7 @@ class Replay:
     def assert_no(self, name: str, where: str = "") -> None:
         """Fail, showing the rows and how to have one explained, unless no row of the table satisfies `where`."""
         __tracebackhide__ = True
+        self._kept(name)
         condition = f" WHERE (\n{where}\n)" if where else ""
         order = f" ORDER BY {_ORDER[name]}" if name in _ORDER else ""
         source = CONNECTIONS if name == "connections" else name

@@ -21,6 +21,8 @@ from ctreplay.check.nodes import CheckFileError
 from ctreplay.check.replays import Cache
 from ctreplay.check.tables import compare
 from ctreplay.check.testing import replay
+from ctreplay.dataset import LEVELS
+from ctreplay.sql.library import QueryError
 from tests.check import captures as c
 
 ROOT = Path(__file__).parents[2]
@@ -189,6 +191,29 @@ def test_the_fixture_knows_the_counters_too(tmp_path):
         assert run.counter("reason.tcp_checksum") == run.counter("early_drop") == 0
         with pytest.raises(ValueError, match="no counter 'erly_drop'"):
             run.counter("erly_drop")
+
+
+def test_packets_that_were_not_kept_are_no_answer(tmp_path):
+    """Nothing found among packets that were not kept shows nothing."""
+    capture = ROOT / "sample_pcaps" / "retransmissions.pcap"
+    for level in LEVELS:
+        with closing(
+            replay(capture, folder=tmp_path, cache=Cache(tmp_path / "cache"), keep=True, packets=level)
+        ) as run:
+            if level == "all":
+                assert run.query("retrans_heavy")
+            else:
+                with pytest.raises(QueryError, match="every packet"):
+                    run.query("retrans_heavy")
+            with pytest.raises(QueryError, match="compares replays"):
+                run.query("compare_runs")
+            if level == "none":
+                for ask in (run.packets, lambda: run.assert_no("packets", "ctstate = 'INVALID'")):
+                    with pytest.raises(ValueError, match="kept no packets"):
+                        ask()
+            else:
+                assert run.packets() or level == "notable"
+            run.assert_no("connections", "proto = 'udp'")
 
 
 def test_short_names_of_a_connections_ends(run, tmp_path):
