@@ -154,6 +154,22 @@ def test_what_a_kernel_drops_is_no_unreadable_frame(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("places", "named", "more"), [(1, 1, ""), (3, 3, ""), (4, 3, "1 more places, listed in run.json")]
+)
+def test_damaged_places_that_are_named(places: int, named: int, more: str) -> None:
+    how = ("the rest was not read", "reading went on behind it")
+    damage = [
+        {"path": "x", "frame": n, "offset": 9, "what": "cut", "recovered": n % 2 == 1} for n in range(1, places + 1)
+    ]
+    run = {
+        "damage": damage, "late_packets": 0, "skipped": [],
+        "entries": {"tcp": 0, "tcp_one_sided": 0, "midstream": 0, "by_state": {}},
+    }  # fmt: skip
+    texts = [f"x, frame {n}, offset 9: cut; {how[n % 2]}" for n in range(1, named + 1)] + [more] * bool(more)
+    assert _trust([TRUSTED], [], run) == [{"what": "damaged", "text": text} for text in texts]
+
+
+@pytest.mark.parametrize(
     ("capture", "notes"),
     [
         # only the client's packets: SYN, then what the tracker refuses
