@@ -71,12 +71,14 @@ class Life:
             self.step(item)
 
     def timer(self, h: Happened) -> None:
-        """A timer's doing: the entry expired."""
+        """Not a packet of its own: the entry expired, or went because the table was full."""
         self.flush()
         idle = h.ts - self.last_ts if self.last_ts is not None else 0
-        self.items.append(
-            {"kind": "expired", "ts_ns": h.ts, "conn_id": h.conn_id, "state": h.old_state, "idle_ns": idle}
-        )
+        gone: Item = {"ts_ns": h.ts, "conn_id": h.conn_id, "state": h.old_state, "idle_ns": idle}
+        if h.why == "timeout":
+            self.items.append({"kind": "expired"} | gone)
+        else:
+            self.items.append({"kind": "evicted"} | gone | {"reason": h.why, "for_packet": h.packet or None})
         self.end(h, None)
 
     def step(self, s: Step) -> None:

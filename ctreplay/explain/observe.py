@@ -231,7 +231,8 @@ class Last(RowSink):
 
 
 class Watch(RowSink):
-    """Hands every packet of the watched tuple to `take`, with the transitions it caused, timers' on their own.
+    """Hands every packet of the watched tuple to `take`, with the transitions it caused; those of timers
+    and of other packets come on their own.
 
     `changed` tells, for each number of the entry, which packet changed it last and from what to what.
     """
@@ -303,6 +304,10 @@ class Watch(RowSink):
         if direction is None and w.entry is not None and w.entry.conn_id in self.conn_ids:
             direction = w.direction
         if direction is None:
+            # somebody else's packet, for which the entry was evicted
+            for happened in self.pending:
+                self.take(happened)
+            self.pending.clear()
             return 0
         if p.frag:
             for piece in self.fragments.pop((p.src_hi, p.src_lo, p.dst_hi, p.dst_lo, p.frag_id), ()):

@@ -227,7 +227,11 @@ def ladder(found: dict[str, Any], page: Page) -> None:
             page.text(text, between, f"{'':>12}        .       ", _DIM)
         else:
             state = f" in {item['state']}" if item["state"] else ""
-            text = f"entry {item['conn_id']} expired{state}, {lasting(item['idle_ns'])} after the last packet"
+            went, why = "expired", ""
+            if item["kind"] == "evicted":
+                went = "evicted"
+                why = f" for packet {item['for_packet']}" if item["for_packet"] else " because the table was full"
+            text = f"entry {item['conn_id']} {went}{state}{why}, {lasting(item['idle_ns'])} after the last packet"
             page.text(text, between, f"{clock}        x       ", _BOLD)
     if found["folded"]:
         page.text("--all shows every packet.", "", " " * 28)

@@ -87,13 +87,15 @@ def _tcp_flags(step: Step, _: dict[str, int]) -> list[str]:
     ]
 
 
-def _tcp_not_opening(step: Step, _: dict[str, int]) -> list[str]:
+def _tcp_not_opening(step: Step, sysctls: dict[str, int]) -> list[str]:
     name = {"SYNACK": "SYN ACK", "FIN": "FIN", "RST": "RST"}.get(packet_class(step.flags or 0), "packet")
     found = [f"A {name} cannot open a connection, and no entry had this tuple when it came."]
     if name == "SYN ACK":
         found.append("Its SYN took another path, came before the capture, or its entry had expired.")
     else:
         found.append("The entry had expired or been reset before, or the connection was never seen here.")
+    if sysctls["nf_conntrack_max"]:
+        found.append("Or the table was full: it refused to open the entry, or evicted it.")
     return found
 
 

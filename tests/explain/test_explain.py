@@ -239,6 +239,59 @@ def test_a_reset_that_ends_an_entry_at_once(run: Run, tmp_path: Path) -> None:
         assert f"destroyed entry {conn_id} in SYN_SENT" in " ".join(found["explanation"])
 
 
+def test_an_entry_that_another_packet_evicted(run: Run, tmp_path: Path) -> None:
+    def asked(sport: int) -> bytes:
+        return c.packet(c.CLIENT, c.SERVER, b.UDP, b.udp(sport, 53, b"q"))
+
+    # the table holds one entry; the first tuple comes back after the second pushed it out
+    steps = [(0, asked(1001)), (2, asked(1002)), (5, asked(1001)), (6, asked(1001))]
+    path = c.pcap(tmp_path / "full.pcap", [(c.T0 + at * c.SECOND, data) for at, data in steps])
+    full = ("--sysctl", "nf_conntrack_max=1", "--sysctl", "nf_conntrack_buckets=1")
+    (entry,) = answer(run, path, 2, *full)["entries"]
+    assert (entry["end_reason"], entry["end_packet"], entry["to_ts_ns"]) == ("early_drop", 3, c.T0 + 5 * c.SECOND)
+    found = answer(run, path, 1, *full)
+    (entry,) = found["entries"]
+    assert (entry["end_reason"], entry["end_packet"], entry["to_ts_ns"]) == ("early_drop", 2, c.T0 + 2 * c.SECOND)
+    assert entry["ended_by"] == "early drop: the table was full"
+    (evicted,) = [item for item in found["ladder"] if item["kind"] == "evicted"]
+    assert (evicted["for_packet"], evicted["idle_ns"], evicted["ts_ns"]) == (2, 2 * c.SECOND, c.T0 + 2 * c.SECOND)
+    # and nothing of it at the packet that opens the next one
+    assert [[one["event"] for one in item["happened"]] for item in found["ladder"] if item["kind"] == "packet"] == [
+        ["NEW"],
+        ["NEW"],
+    ]
+    _, out, _ = run("explain", path, 1, *full)
+    assert "entry 1 evicted for packet 2, 2.0 s after the last packet" in " ".join(out.split())
+
+
+def test_every_end_is_that_of_the_dataset(run: Run, tmp_path: Path) -> None:
+    """Also those by a full table: early drop, and the collector's help."""
+    target, full = tmp_path / "full.ctreplay", ("--sysctl", "nf_conntrack_max=700")
+    assert run(SAMPLES / "table_pressure.pcap.zst", "-o", target, "-q", *full)[0] == 0
+    ends = duckdb.sql(
+        f"SELECT conn_id, end_reason, epoch_ns(end_ts) FROM '{target}/connections.parquet' QUALIFY "
+        "row_number() OVER (PARTITION BY end_reason ORDER BY conn_id) <= 3 AND end_reason <> 'capture_end'"
+    ).fetchall()
+    assert {"early_drop", "gc"} <= {reason for _, reason, _ in ends}
+    for conn_id, reason, end_ns in ends:
+        found = answer(run, target, conn_id)
+        assert [(one["end_reason"], one["to_ts_ns"]) for one in found["entries"]] == [(reason, end_ns)]
+        kinds = [item["kind"] for item in found["ladder"]]
+        assert ("evicted" in kinds) == (reason in ("early_drop", "gc"))
+        assert "expired" not in kinds or reason == "timeout"
+
+
+def test_a_full_table_may_be_why_nothing_has_the_tuple(run: Run, tmp_path: Path) -> None:
+    one = c.Tcp(40000, 443)
+    lookup = c.packet(c.CLIENT, c.SERVER, b.UDP, b.udp(1001, 53, b"q"))
+    steps = [one.send(True, b.SYN), lookup, one.send(False, b.SYN | b.ACK)]
+    path = c.pcap(tmp_path / "full.pcap", [(c.T0 + n * c.SECOND, data) for n, data in enumerate(steps)])
+    full = ("--sysctl", "nf_conntrack_max=1", "--sysctl", "nf_conntrack_buckets=1")
+    found = answer(run, path, "--packet", 3, *full)
+    assert found["reason"] == "tcp_not_opening"
+    assert any("table was full" in text for text in found["explanation"])
+
+
 def test_lengths_behind_options(run: Run, tmp_path: Path) -> None:
     """What the words say is there lies behind all IP headers."""
     a, c = bytes((10, 0, 0, 1)), bytes((10, 0, 0, 2))
