@@ -12,7 +12,7 @@ import ctreplay
 from ctreplay.sql import library
 from ctreplay.sql.execute import query_named
 from tests.check import captures as c
-from tests.traffic.build import ACK, ICMP, PSH, RST, SYN, UDP, icmp, udp
+from tests.traffic.build import ACK, FIN, ICMP, PSH, RST, SYN, UDP, icmp, udp
 
 ROUTER = bytes([10, 9, 9, 9])
 Packets = list[tuple[float, bytes]]
@@ -225,3 +225,30 @@ def test_one_way_flows_are_counted_once_with_what_was_refused(
     dataset = replayed([(at, data) for at, data in packets if data[12:16] == source], "notable")
     (pair,) = ask(dataset, "asymmetric_pairs", min_conns="1")
     assert (pair["one_way"], pair["both_ways"], pair["synack_first"], pair["packets"]) == row
+
+
+@pytest.mark.parametrize("pause", [0.05, 60])
+def test_what_a_timeout_would_save_is_what_a_replay_with_it_saves(replayed: Replay, pause: float):
+    # closed by both: TIME_WAIT lasts as long, whatever the timeout, unless the entry is gone before
+    one, packets = opened()
+    steps = [(True, FIN | ACK), (False, FIN | ACK), (True, ACK)]
+    packets += [(0.04 + pause + number / 100, one.send(*step)) for number, step in enumerate(steps)]
+    packets.append((300, c.packet(c.CLIENT, c.SERVER, UDP, udp(1, 2, b"end"))))
+
+    def held(dataset: Path) -> float:
+        return sum(row["entry_seconds"] for row in ask(dataset, "entry_seconds_by_state"))
+
+    dataset = replayed(packets)
+    found = {row["timeout_s"]: row for row in ask(dataset, "idle_timeout_sweep")}
+    before = held(dataset)
+    for timeout in (30, 60, 120):
+        dataset = replayed(packets, sysctls={"nf_conntrack_tcp_timeout_established": timeout})
+        cut = any(row["end_reason"] == "timeout" and row["state"] == "ESTABLISHED" for row in connections(dataset))
+        assert found[timeout]["connections_cut"] == cut == (pause >= timeout)
+        assert found[timeout]["entry_seconds_saved"] == pytest.approx(before - held(dataset), abs=0.1)
+
+
+def connections(dataset: Path) -> list[dict[str, Any]]:
+    db = ctreplay.open_dataset(dataset)
+    return [dict(zip(("end_reason", "state"), row, strict=True)) for row in db.sql(
+        "SELECT end_reason, state::VARCHAR FROM connections").fetchall()]  # fmt: skip
