@@ -9,7 +9,8 @@
 -- column: packets | packets in both directions
 -- column: earlier_conn_id | an entry of the same tuple before: it is not the capture's start but a timeout
 -- read: since_start_s near 0: the capture began in the middle of them. Later, with earlier_conn_id: the entry expired while
---   the connection lived (late_packets). Later, without: asymmetric routing, or packets lost by the capture.
+--   the connection lived (late_packets). Later, without: asymmetric routing, packets lost by the capture, or a full
+--   table that refused the SYN.
 -- next: late_packets, one_sided; --sysctl nf_conntrack_tcp_loose=0 shows what a strict tracker does with them
 SELECT l.conn_id, l.flow, CASE WHEN l.orig_sport < l.orig_dport AND l.orig_sport < 32768 THEN 'server' ELSE 'client' END
         AS orig_looks_like, l.first_ts,
