@@ -16,6 +16,7 @@ from ctreplay import reasons
 from ctreplay.cli.common import printable
 from ctreplay.report.duration import duration
 from ctreplay.report.share import share
+from ctreplay.tracker import sysctl
 
 _LABEL = "bold"
 _QUIET = "dim"
@@ -88,8 +89,13 @@ def _replayed(found: dict[str, Any]) -> Text:
     if rate:
         text.append(f" ({rate:,} packets/s)", style=_QUIET)
     settings = found["sysctls_set"]
-    if settings:
-        text.append("\nwith " + ", ".join(f"{name}={value}" for name, value in settings.items()))
+    # all of `sysctl -a` would fill the screen
+    usual = sysctl.defaults()
+    changed = [f"{name}={value}" for name, value in settings.items() if value != usual.get(name)]
+    if len(settings) > len(changed):
+        changed.append(f"{len(settings) - len(changed)} at their defaults")
+    if changed:
+        text.append("\nwith " + ", ".join(changed))
     if not found["complete"]:
         text.append("\nincomplete: an input is damaged", style=_BAD)
     return text

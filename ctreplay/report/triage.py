@@ -184,7 +184,13 @@ def _trust(captures: list[dict[str, Any]], stats: list[dict[str, Any]], run: dic
         )
     if c["wrong"] and c["checked"] and c["wrong"] / c["checked"] > _OFFLOAD_SHARE:
         offload = f", {share(c['offloaded'], c['wrong'])} of them left to the network card" if c["offloaded"] else ""
-        say("checksums", f"{share(c['wrong'], c['checked'])} of the sampled checksums are wrong{offload}")
+        # what the card would have filled in is no fault of the packet
+        invalid = (
+            ": INVALID only because of nf_conntrack_checksum=1"
+            if offload and run["sysctls"]["nf_conntrack_checksum"]
+            else ""
+        )
+        say("checksums", f"{share(c['wrong'], c['checked'])} of the sampled checksums are wrong{offload}{invalid}")
     if c["truncated"]:
         cut = share(c["truncated"], packets)
         say("snap length", f"{c['truncated']:,} frames ({cut}) were cut: lengths are from IP headers")

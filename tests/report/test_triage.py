@@ -134,7 +134,7 @@ TRUSTED = {
 def test_what_taints_a_capture(taints: dict[str, Any], what: str, text: str) -> None:
     run = {
         "damage": [], "late_packets": 0, "skipped": [],
-        "entries": {"tcp": 0, "tcp_one_sided": 0, "midstream": 0, "by_state": {}},
+        "entries": {"tcp": 0, "tcp_one_sided": 0, "midstream": 0, "by_state": {}}, "sysctls": sysctl.defaults(),
     }  # fmt: skip
     half = {name: value // 2 if isinstance(value, int) else value for name, value in TRUSTED.items()}
     assert _trust([half, half | {"path": "b.pcap"}], [], run) == []
@@ -226,6 +226,22 @@ def test_what_comes_next(found: dict[str, tuple[Path, dict[str, Any]]], capture:
     assert proposed == queries
     for name in proposed:
         assert sum(batch.num_rows for batch in query_named([path], library.load(name), {}).batches), name
+
+
+def test_all_settings_of_a_machine(tmp_path: Path) -> None:
+    """`sysctl -a` sets everything: only what differs is shown, and what a verified checksum does is said."""
+    target = tmp_path / "offload.ctreplay"
+    settings = sysctl.defaults() | {"nf_conntrack_checksum": 1, "nf_conntrack_max": 262144}
+    ctreplay.replay(SAMPLES / "offload.pcap", target, sysctls=settings)
+    facts = triage(target)
+    (note,) = [note["text"] for note in facts["trust"] if note["what"] == "checksums"]
+    assert note.endswith("100 % of them left to the network card: INVALID only because of nf_conntrack_checksum=1")
+    out = io.StringIO()
+    render(facts, out, 120)
+    (line,) = [line.strip() for line in out.getvalue().splitlines() if " with " in f" {line.strip()} "]
+    assert sorted(line.removeprefix("with ").split(", ")) == [
+        f"{len(settings) - 2} at their defaults", "nf_conntrack_checksum=1", "nf_conntrack_max=262144",
+    ]  # fmt: skip
 
 
 def test_a_full_table_comes_first(tmp_path: Path) -> None:
