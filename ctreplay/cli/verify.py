@@ -25,6 +25,12 @@ def verify(
         None, "--sysctl", metavar="NAME=VALUE", help="Set a conntrack sysctl on both sides."
     ),
     sysctl_file: Path | None = typer.Option(None, "--sysctl-file", help="sysctl.d file or `sysctl -a` output."),
+    helper: list[str] | None = typer.Option(
+        None,
+        "--helper",
+        metavar="NAME[=PORT,...]",
+        help="Assign a conntrack helper on both sides: ftp, sip=5060/udp, all.",
+    ),
     limit: int = typer.Option(20, "--limit", "-n", min=0, help="Differing packets to show, 0 for all."),
     as_json: bool = typer.Option(False, "--json", help="One JSON object on stdout."),
 ) -> None:
@@ -34,17 +40,18 @@ def verify(
     2: cannot run here.
     """
     from ctreplay.capture import CaptureError, Damage, Repeated
+    from ctreplay.helpers.registry import HelperError
     from ctreplay.verify.errors import CannotVerify
     from ctreplay.verify.run import verify_captures
 
     values = read_sysctls(sysctl, sysctl_file)
     with kept(captures) as paths:
         try:
-            found = verify_captures(paths, values)
+            found = verify_captures(paths, values, helper or ())
         except CannotVerify as exc:
             fail(f"cannot verify on this machine: {exc}")
-        except CaptureError as exc:
-            fail(str(exc))
+        except (CaptureError, HelperError) as exc:
+            fail(printable(exc))
     note_repeated([str(Repeated(**one)) for one in found.run["repeated"]])
     note_damage([str(Damage(**one)) for one in found.run["damage"]])
     if as_json:
@@ -62,6 +69,7 @@ def _as_json(found: Verification) -> dict[str, Any]:
         "kernel": found.release,
         "packets": report.packets,
         "connections": report.connections,
+        "expectations": report.expectations,
         "not_judged": dict(report.not_judged),
         "differing_packets": report.differing_packets,
         "differences": [asdict(difference) for difference in report.differences],
@@ -87,8 +95,9 @@ def _show(found: Verification, limit: int) -> None:
         print("by field: " + ", ".join(f"{name} {count:,}" for name, count in fields.most_common()))
     for reason, count in report.not_judged.items():
         note(f"{_count(count, 'packet')} not judged: {reason}")
+    expected = f"{_count(report.expectations, 'expectation')}, " if report.expectations else ""
     print(
-        f"{_count(report.packets, 'packet')}, {_count(report.connections, 'connection')}, "
+        f"{_count(report.packets, 'packet')}, {_count(report.connections, 'connection')}, {expected}"
         f"{_count(len(report.differences), 'difference')} from Linux {found.release}"
     )
 

@@ -9,12 +9,14 @@ That is a set of difference constraints; the earliest schedule that satisfies th
 from __future__ import annotations
 
 import heapq
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from .packets import UDP, Prepared, udp_accepted
 
 NS = 1_000_000_000
 STREAM_NS = 2 * NS
+LASTING_S = {"sip": 3600, "RAS": 300}  # helpers set it: SIP's with every message, RAS's usually at registration
 _YOUNG_S, _OLD_S = 1.90, 2.03  # real ages to aim at; the kernel's tick is at most 10 ms
 _PER_PACKET_S = 0.0003
 _ROUNDS = 300
@@ -26,14 +28,19 @@ class _Flow:
     created: int
     source: tuple[bytes, int]
     replied: bool
+    lasts: int
     deadline: int
 
 
 def constraints(
-    packets: list[tuple[int, Prepared]], unreplied_s: int, stream_s: int, verify_checksums: bool
+    packets: list[tuple[int, Prepared]],
+    unreplied_s: int,
+    stream_s: int,
+    verify_checksums: bool,
+    lasting: Mapping[int, int] | None = None,
 ) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
     """`(old, young)`: pairs (packet, first packet of its flow), by index, whose real distance must be over (under)
-    two seconds."""
+    two seconds. `lasting`: seconds that entries to a port live on after each packet, whatever the timeouts."""
     flows: dict[object, _Flow] = {}
     datagrams: dict[object, list[int]] = {}
     old, young = [], []
@@ -59,7 +66,8 @@ def constraints(
         key = (min(here, there), max(here, there))
         flow = flows.get(key)
         if flow is None or flow.deadline <= ts:
-            flows[key] = _Flow(index, ts, here, False, ts + unreplied_s * NS)
+            lasts = lasting.get(dport, 0) * NS if lasting else 0
+            flow = flows[key] = _Flow(index, ts, here, False, lasts, ts + unreplied_s * NS)
         elif not flow.replied:
             flow.replied = flow.source != here
             flow.deadline = ts + unreplied_s * NS
@@ -69,6 +77,7 @@ def constraints(
         else:
             young.append((index, flow.first))
             flow.deadline = ts + unreplied_s * NS
+        flow.deadline = max(flow.deadline, ts + flow.lasts)
     return old, young
 
 

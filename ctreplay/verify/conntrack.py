@@ -10,8 +10,9 @@ from . import netlink as nl
 
 _NEW, _GET, _DELETE = 0, 1, 2
 _CTA_TUPLE_ORIG, _CTA_TUPLE_REPLY, _CTA_STATUS, _CTA_PROTOINFO = 1, 2, 3, 4
-_CTA_TIMEOUT, _CTA_COUNTERS_ORIG, _CTA_COUNTERS_REPLY, _CTA_ID = 7, 9, 10, 12
-_GROUP_NEW, _GROUP_UPDATE, _GROUP_DESTROY = 1, 2, 3
+_CTA_HELP, _CTA_TIMEOUT, _CTA_COUNTERS_ORIG, _CTA_COUNTERS_REPLY, _CTA_ID, _CTA_MASTER = 5, 7, 9, 10, 12, 14
+_EXP_MASTER, _EXP_TUPLE, _EXP_MASK, _EXP_TIMEOUT, _EXP_ID, _EXP_HELPER, _EXP_FLAGS, _EXP_CLASS = 1, 2, 3, 4, 5, 6, 8, 9
+_GROUPS = (1, 2, 3, 4, 6)  # entries: new, update, destroy; expectations: new, destroy
 _F_CREATE_OR_EXCL = 0x600
 
 TCP_STATES = (
@@ -30,7 +31,8 @@ _ID = struct.Struct("=I")
 
 @dataclass(slots=True)
 class View:
-    """What one conntrack message says about an entry. Counters and timeout are None where the message has none."""
+    """What one conntrack message says about an entry. Counters, timeout, helper and master (its original
+    tuple) are None where the message has none."""
 
     event: str
     family: int
@@ -41,6 +43,8 @@ class View:
     state: str | None
     timeout: int | None
     counters: list[int] | None
+    helper: str | None
+    master: bytes | None
 
 
 def _state(buf: bytes, span: tuple[int, int]) -> str | None:
@@ -65,6 +69,7 @@ def view(buf: bytes, kind: int, flags: int, start: int, end: int) -> View:
     if _CTA_COUNTERS_ORIG in found and _CTA_COUNTERS_REPLY in found:
         counters = _counters(buf, found[_CTA_COUNTERS_ORIG]) + _counters(buf, found[_CTA_COUNTERS_REPLY])
     orig, reply = found[_CTA_TUPLE_ORIG], found[_CTA_TUPLE_REPLY]
+    helper = nl.attributes(buf, *found[_CTA_HELP]).get(1) if _CTA_HELP in found else None
     event = "DESTROY" if kind & 0xFF == _DELETE else "NEW" if flags & _F_CREATE_OR_EXCL else "UPDATE"
     return View(
         event,
@@ -76,6 +81,41 @@ def view(buf: bytes, kind: int, flags: int, start: int, end: int) -> View:
         _state(buf, found[_CTA_PROTOINFO]) if _CTA_PROTOINFO in found else None,
         _U32.unpack_from(buf, found[_CTA_TIMEOUT][0])[0] if _CTA_TIMEOUT in found else None,
         counters,
+        nl.text(buf[slice(*helper)]) if helper else None,
+        buf[slice(*found[_CTA_MASTER])] if _CTA_MASTER in found else None,
+    )
+
+
+@dataclass(slots=True)
+class Announced:
+    """What one message says about an expectation; tuples are nested attributes, `timeout` is in whole seconds."""
+
+    event: str
+    family: int
+    ident: bytes
+    tuple: bytes
+    mask: bytes
+    master: bytes
+    timeout: int
+    helper: str | None
+    kind: int
+    flags: int
+
+
+def announced(buf: bytes, kind: int, start: int, end: int) -> Announced:
+    """Decode a message of the expectation subsystem (`start` at the generic header)."""
+    found = {name: buf[slice(*span)] for name, span in nl.attributes(buf, start + 4, end).items()}
+    return Announced(
+        "DESTROY" if kind & 0xFF == _DELETE else "NEW",
+        buf[start],
+        found[_EXP_ID],
+        found[_EXP_TUPLE],
+        found[_EXP_MASK],
+        found[_EXP_MASTER],
+        int.from_bytes(found[_EXP_TIMEOUT], "big"),
+        nl.text(found[_EXP_HELPER]) if _EXP_HELPER in found else None,
+        int.from_bytes(found.get(_EXP_CLASS, b""), "big"),
+        int.from_bytes(found.get(_EXP_FLAGS, b""), "big"),
     )
 
 
@@ -100,17 +140,20 @@ class Conntrack:
     def __init__(self) -> None:
         self.ask = nl.NetfilterSocket()
         self.ask.sock.settimeout(10)
-        self.listen = nl.NetfilterSocket((_GROUP_NEW, _GROUP_UPDATE, _GROUP_DESTROY))
+        self.listen = nl.NetfilterSocket(_GROUPS)
         self.listen.ignore_messages_caused_by(self.ask.port)
 
-    def events(self) -> list[View]:
-        """Events that have arrived; the kernel queues them before the write of the packet returns."""
-        found = []
+    def events(self) -> tuple[list[View], list[Announced]]:
+        """Events that have arrived, of entries and of expectations; the kernel queues them before the write of the
+        packet returns."""
+        entries, expectations = [], []
         while (buf := self.listen.receive_now()) is not None:
             for kind, flags, _, start, end in nl.messages(buf):
                 if kind >> 8 == nl.SUBSYS_CTNETLINK:
-                    found.append(view(buf, kind, flags, start, end))
-        return found
+                    entries.append(view(buf, kind, flags, start, end))
+                elif kind >> 8 == nl.SUBSYS_EXPECT:
+                    expectations.append(announced(buf, kind, start, end))
+        return entries, expectations
 
     def get(self, family: int, orig: bytes) -> View | None:
         """The entry with this original tuple, or None."""
@@ -150,13 +193,5 @@ class Conntrack:
     def dump(self) -> list[View]:
         """The whole table."""
         seq = self.ask.next_seq()
-        self.ask.request(nl.message(nl.SUBSYS_CTNETLINK, _GET, nl.NLM_F_DUMP, seq, 0, b""))
-        found: list[View] = []
-        while True:
-            buf = self.ask.sock.recv(1 << 18)
-            for kind, flags, got, start, end in nl.messages(buf):
-                if got != seq:
-                    continue
-                if kind == nl.NLMSG_DONE:
-                    return found
-                found.append(view(buf, kind, flags, start, end))
+        request = nl.message(nl.SUBSYS_CTNETLINK, _GET, nl.NLM_F_DUMP, seq, 0, b"")
+        return [view(*message) for message in self.ask.dumped(request, seq)]

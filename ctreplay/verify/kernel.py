@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from . import clock, conntrack, namespace, rules
 from .errors import CannotVerify
+from .expectations import Expectations
 from .fragments import FragmentQueues
 from .packets import SCTP, TCP, UDP, Prepared, prepare, seal
 
@@ -37,12 +38,19 @@ class Entry:
     created_ts: int
     created_real: float
     counters: list[int]
+    helper: str | None = None
+    master: int | None = None
 
 
 class Kernel:
     """One replay. Raises CannotVerify when the namespace does not behave as planned."""
 
-    def __init__(self, sysctls: dict[str, int | str], started: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        sysctls: dict[str, int | str],
+        helpers: Sequence[tuple[str, int, int]] = (),
+        started: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._now = started
         settings: tuple[tuple[str, int], ...] = (
             ("net.netfilter.nf_conntrack_acct", 1),
@@ -69,7 +77,7 @@ class Kernel:
                 namespace.sysctl(full, value)
         self.tun = namespace.device()
         try:
-            rules.install()
+            rules.install(helpers)
             self.log = rules.Log()
             self.ct = conntrack.Conntrack()
         except CannotVerify:
@@ -77,6 +85,7 @@ class Kernel:
         except Exception as error:  # pyroute2 has errors of its own
             raise CannotVerify(f"nf_tables, nfnetlink_log or ctnetlink are not there ({error})") from None
         self.fragments = FragmentQueues(*frag_timeout)
+        self.expectations = Expectations(self.ct) if helpers else None
         self.deadlines = clock.Deadlines()
         self.entries: dict[int, Entry] = {}
         self.by_ident: dict[int, Entry] = {}
@@ -110,6 +119,32 @@ class Kernel:
         self.created = 0
         namespace.sysctl("net.netfilter.nf_conntrack_checksum", checksum)
 
+    def expire(self, ts: int) -> dict[str, Any]:
+        """Delete entries and expectations whose deadline has passed, in the order of their deadlines; of one instant
+        expectations first."""
+        passed = [(deadline, 1, number) for deadline, number in self.deadlines.passed(ts)]
+        if self.expectations is None:
+            for _, _, number in passed:
+                self._expire(self.entries[number])
+            return {"expired": [[number, deadline] for deadline, _, number in passed]} if passed else {}
+        passed += [(deadline, 0, number) for deadline, number in self.expectations.deadlines.passed(ts)]
+        expired, killed, unused = [], [], []
+        for deadline, is_entry, number in sorted(passed):
+            if not is_entry:
+                if self.expectations.expire(number):
+                    unused.append([number, deadline, "timeout"])
+            elif number in self.entries:
+                self._expire(self.entries[number])
+                expired.append([number, deadline])
+                events, announced = self.ct.events()  # what went with it
+                for seen in events:
+                    if (gone := self._event(seen, deadline, 0.0)) is not None:
+                        killed.append([gone.number, deadline])
+                rows = self.expectations.take(announced, deadline, self._number_of)
+                unused += [[row[1], deadline, "master_gone"] for row in rows]
+        ended = {"expired": expired, "killed": killed, "unused": unused}
+        return {name: rows for name, rows in ended.items() if rows}
+
     def _expire(self, entry: Entry) -> None:
         self.ct.delete(entry.family, entry.orig)
         self._forget(entry)
@@ -125,10 +160,7 @@ class Kernel:
 
     def replay(self, ts: int, packet: Prepared) -> dict[str, Any]:
         """Hand one packet to the kernel and say what happened. Entries whose deadline has passed go first."""
-        expired = []
-        for deadline, number in self.deadlines.passed(ts):
-            expired.append([number, deadline])
-            self._expire(self.entries[number])
+        ended = self.expire(ts)
         key, flags = self._first_piece(packet)
         live = self.by_key.get(key)
         short = self._show_short_timeout(live, flags, ts)
@@ -142,8 +174,7 @@ class Kernel:
         except OSError as error:
             raise CannotVerify(f"the TUN device refused a packet of {len(packet.raw)} bytes: {error}") from None
         answer = self._read(ts, packet, before, live, short)
-        if expired:
-            answer["expired"] = expired
+        answer.update(ended)
         if packet.fragment:
             tracked = answer["ctstate"] is not None
             answer["absorbed"] = not tracked
@@ -174,12 +205,14 @@ class Kernel:
 
     def _read(self, ts: int, packet: Prepared, real: float, live: Entry | None, short: Entry | None) -> dict[str, Any]:
         state = direction = None
-        left_ms = None
+        reached_ms = left_ms = None
         ident = 0
         why = []
         for ours, prefix, mark in self.log.read():
             if not ours:
                 why.append(prefix.strip())
+            elif prefix == rules.BEFORE:
+                reached_ms = mark
             elif prefix == rules.AFTER:
                 left_ms = mark
             else:
@@ -192,15 +225,20 @@ class Kernel:
             answer["direction"] = direction
         entry = self.by_ident.get(ident) if ident else None
         old_status = entry.status if entry else 0
-        for seen in self.ct.events():
+        events, announced = self.ct.events()
+        for seen in events:
             touched = self._event(seen, ts, real)
             if seen.event == "NEW":
                 entry = touched
             answer.setdefault("events", []).append(
                 [seen.event, touched.number if touched else None, seen.state, seen.status, seen.counters]
             )
+        if reached_ms is not None and left_ms is None:
+            answer["dropped"] = True
+        if announced and self.expectations is not None:
+            answer["expectations"] = self.expectations.take(announced, ts, self._number_of)
         if entry is None:
-            if state in ("NEW", "RELATED", "ESTABLISHED"):
+            if state in ("NEW", "RELATED", "ESTABLISHED") and reached_ms is None:
                 answer["unconfirmed"] = True
             elif state == "INVALID" and live is not None:
                 self._look_at(answer, live, ts, short)
@@ -213,23 +251,37 @@ class Kernel:
         if entry.number not in self.entries:  # destroyed by this very packet
             answer.update(status=entry.status, state=entry.state, counters=entry.counters)
             return answer
-        self._refresh(answer, entry, ts, left_ms, short)
+        self._refresh(answer, entry, ts, left_ms, reached_ms, short)
+        if self.expectations is not None and entry.helper:
+            answer.setdefault("expectations", []).extend(self.expectations.park(ts))
         return answer
 
-    def _refresh(self, answer: dict[str, Any], entry: Entry, ts: int, left_ms: int | None, short: Entry | None) -> None:
+    def _refresh(
+        self,
+        answer: dict[str, Any],
+        entry: Entry,
+        ts: int,
+        left_ms: int | None,
+        reached_ms: int | None,
+        short: Entry | None,
+    ) -> None:
         seen = self.ct.get(entry.family, entry.orig)
         if seen is None:
             raise CannotVerify("an entry vanished between two requests; the machine is too busy to referee")
         entry.status, entry.state = seen.status, seen.state
         entry.counters = seen.counters or entry.counters
+        entry.helper = seen.helper
         parked = left_ms is not None and (
             abs(left_ms - self._short * 1000) < 900 if short is entry else left_ms > _PARKED_MS
         )
-        if left_ms is None:  # refused by the IP layer after conntrack: only whole seconds are to be had
+        if left_ms is None:  # refused after conntrack, by the IP layer or a helper: only whole seconds are to be had
             parked = seen.timeout is not None and (
                 seen.timeout in (self._short, self._short - 1) if short is entry else seen.timeout > _PARKED_MS / 1000
             )
-            left_ms = ((seen.timeout or 0) + 1) * 1000
+            whole_s = -(-reached_ms // 1000) if reached_ms is not None else (seen.timeout or 0) + 1
+            if seen.timeout not in (whole_s, whole_s - 1):  # the helper set another one before it refused
+                whole_s = ((seen.timeout or 0) + 9) // 10 * 10
+            left_ms = whole_s * 1000
         if not parked:
             seconds = -(-left_ms // 1000)
             self.deadlines.set(entry.number, ts + seconds * NS)
@@ -241,6 +293,8 @@ class Kernel:
             state=entry.state,
             counters=entry.counters,
             left_ns=self.deadlines.get(entry.number) - ts,
+            helper=entry.helper,
+            master=entry.master,
         )
 
     def _look_at(self, answer: dict[str, Any], live: Entry, ts: int, short: Entry | None) -> None:
@@ -271,7 +325,7 @@ class Kernel:
             key, reply = conntrack.tuple_key(seen.orig), conntrack.tuple_key(seen.reply)
             entry = Entry(
                 self.created, seen.ident, seen.family, seen.orig, key, reply, seen.status, seen.state, ts, real,
-                [0, 0, 0, 0],
+                [0, 0, 0, 0], master=self._number_of(seen.master) if seen.master else None,
             )  # fmt: skip
             self.entries[entry.number] = self.by_ident[seen.ident] = entry
             self.by_key[key] = self.by_key[reply] = entry
@@ -296,6 +350,11 @@ class Kernel:
             return earliest < _LATE_S
         return latest > _SOON_S
 
+    def _number_of(self, orig: bytes) -> int | None:
+        """The number of the entry with this original tuple."""
+        entry = self.by_key.get(conntrack.tuple_key(orig))
+        return entry.number if entry else None
+
     def leftovers(self, ts: int) -> list[dict[str, Any]]:
         """The table after the last packet, with the time left. Raises CannotVerify if kernel and shadow disagree."""
         idents = {seen.ident for seen in self.ct.dump()}
@@ -303,6 +362,10 @@ class Kernel:
             raise CannotVerify(
                 f"the kernel's table ({len(idents)} entries) and the referee's shadow ({len(self.by_ident)}) differ"
             )
+        if self.expectations is not None and {one.ident for one in self.expectations.dump()} != set(
+            self.expectations.by_ident
+        ):
+            raise CannotVerify("the kernel's expectations and the referee's shadow of them differ")
         rows = []
         for e in self.entries.values():
             deadline = self.deadlines.get(e.number)

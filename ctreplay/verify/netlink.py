@@ -22,7 +22,7 @@ _SO_RCVBUFFORCE = 33
 
 NLM_F_REQUEST, NLM_F_ACK, NLM_F_DUMP = 0x1, 0x4, 0x300
 NLMSG_ERROR, NLMSG_DONE = 2, 3
-SUBSYS_CTNETLINK, SUBSYS_ULOG = 1, 4
+SUBSYS_CTNETLINK, SUBSYS_EXPECT, SUBSYS_ULOG, SUBSYS_NFTABLES = 1, 2, 4, 10
 
 _HEAD = struct.Struct("=IHHII")
 _ATTR = struct.Struct("=HH")
@@ -69,6 +69,11 @@ def messages(buf: bytes) -> Iterator[tuple[int, int, int, int, int]]:
             return
         yield kind, flags, seq, at + 16, at + size
         at += (size + 3) & ~3
+
+
+def text(payload: bytes) -> str:
+    """A string attribute, which ends with a zero byte."""
+    return payload.rstrip(b"\0").decode("ascii", "replace")
 
 
 class _Filter(ctypes.Structure):
@@ -131,6 +136,18 @@ class NetfilterSocket:
                     if code:
                         raise OSError(code, os.strerror(code))
                     return
+
+    def dumped(self, body: bytes, seq: int) -> Iterator[tuple[bytes, int, int, int, int]]:
+        """Send a dump request; yields `(datagram, type, flags, body start, body end)` of each message of the answer."""
+        self.sock.send(body)
+        while True:
+            buf = self.sock.recv(1 << 18)
+            for kind, flags, got, start, end in messages(buf):
+                if got != seq:
+                    continue
+                if kind == NLMSG_DONE:
+                    return
+                yield buf, kind, flags, start, end
 
     def close(self) -> None:
         with contextlib.suppress(OSError):

@@ -8,21 +8,28 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import IO, Any
 
-from .answers import KernelAnswer, LiveEntry, from_row
+from .answers import Ended, KernelAnswer, LiveEntry, from_row
 from .errors import CannotVerify
 from .referee import FRAME
 
 
 class Recording:
-    """Iterate for the answers, in packet order (unfit packets first). Then `entries` holds the table's rest."""
+    """Iterate for the answers, in packet order (unfit packets first). Then `entries` holds the table's rest, and
+    `ended` what ended after the last packet, when helpers are on."""
 
-    def __init__(self, packets: Iterable[tuple[int, int, bytes]], sysctls: Mapping[str, int | str]) -> None:
+    def __init__(
+        self,
+        packets: Iterable[tuple[int, int, bytes]],
+        sysctls: Mapping[str, int | str],
+        helpers: Sequence[tuple[str, int, int]],
+    ) -> None:
         self.release = ""
         self.planned_s = 0.0
         self.entries: list[LiveEntry] = []
+        self.ended: list[Ended] = []
         if sys.platform != "linux":
             raise CannotVerify(f"the referee is Linux's own conntrack and this is {sys.platform}; run it on Linux")
         try:
@@ -37,16 +44,18 @@ class Recording:
             stderr=self._errors,
         )
         self._failure: BaseException | None = None
-        self._feeder = threading.Thread(target=self._feed, args=(packets, dict(sysctls)), daemon=True)
+        self._feeder = threading.Thread(
+            target=self._feed, args=(packets, {"sysctls": dict(sysctls), "helpers": list(helpers)}), daemon=True
+        )
         self._feeder.start()
         first = self._row()
         self.release = first["release"] if first else ""
 
-    def _feed(self, packets: Iterable[tuple[int, int, bytes]], sysctls: dict[str, int | str]) -> None:
+    def _feed(self, packets: Iterable[tuple[int, int, bytes]], options: dict[str, Any]) -> None:
         pipe = self._process.stdin
         assert pipe is not None
         try:
-            pipe.write(json.dumps({"sysctls": sysctls}).encode() + b"\n")
+            pipe.write(json.dumps(options).encode() + b"\n")
             for number, ts, data in packets:
                 pipe.write(FRAME.pack(number, ts, len(data)) + data)
         except BrokenPipeError:
@@ -82,6 +91,8 @@ class Recording:
                     yield answer
                 elif isinstance(answer, LiveEntry):
                     self.entries.append(answer)
+                elif isinstance(answer, Ended):
+                    self.ended.append(answer)
                 else:
                     self.planned_s = row["seconds"]
         finally:
@@ -99,10 +110,13 @@ class Recording:
 
 
 def record_packets(
-    packets: Iterable[tuple[int, int, bytes]], sysctls: Mapping[str, int | str] | None = None
+    packets: Iterable[tuple[int, int, bytes]],
+    sysctls: Mapping[str, int | str] | None = None,
+    helpers: Sequence[tuple[str, int, int]] = (),
 ) -> Recording:
     """Replay `(number, time in ns, bytes from the IP header on)` through this machine's kernel.
 
-    `sysctls`: conntrack sysctls by name, with or without `net.netfilter.`. Raises CannotVerify.
+    `sysctls`: conntrack sysctls by name, with or without `net.netfilter.`; `helpers`: the kernel's name, protocol
+    number and destination port of each to assign. Raises CannotVerify.
     """
-    return Recording(packets, sysctls or {})
+    return Recording(packets, sysctls or {}, helpers)

@@ -34,11 +34,12 @@ def run(stdin: BinaryIO, out: BinaryIO) -> None:
     """One replay. Raises CannotVerify."""
     from . import clock, namespace
     from .kernel import Kernel
-    from .packets import StandIns, Unfit, addresses, prepare, readdress
+    from .packets import UDP, StandIns, Unfit, addresses, prepare, readdress
 
     options = json.loads(stdin.readline())
     release = namespace.enter()
-    kernel = Kernel(options["sysctls"])
+    helpers = [(name, proto, port) for name, proto, port in options["helpers"]]
+    kernel = Kernel(options["sysctls"], helpers)
     _say(out, {"type": "kernel", "release": release})
     out.flush()
     fit, unfit = [], {}
@@ -50,10 +51,17 @@ def run(stdin: BinaryIO, out: BinaryIO) -> None:
         except Unfit as error:
             unfit[number] = str(error)
     stand_ins = StandIns({address for _, _, packet in fit for address in addresses(packet)})
-    for _, _, packet in fit:
+    readdressed = set()
+    for number, _, packet in fit:
+        own = packet.src, packet.dst
         readdress(packet, stand_ins)
+        if helpers and own != (packet.src, packet.dst):
+            readdressed.add(number)
         kernel.fragments.present.add(packet.ident)
-    old, young = clock.constraints([(ts, packet) for _, ts, packet in fit], *kernel.udp, kernel.verifies_checksums)
+    lasting = {port: clock.LASTING_S[name] for name, proto, port in helpers if proto == UDP and name in clock.LASTING_S}
+    old, young = clock.constraints(
+        [(ts, packet) for _, ts, packet in fit], *kernel.udp, kernel.verifies_checksums, lasting
+    )
     plan = clock.schedule([ts for _, ts, _ in fit], old, young)
     timed = {index for index, _ in old} | {first for _, first in old + young}
     _say(out, {"type": "plan", "seconds": round(plan[-1], 1) if plan else 0.0})
@@ -81,10 +89,14 @@ def run(stdin: BinaryIO, out: BinaryIO) -> None:
             real[index] = time.monotonic()
         answer = kernel.replay(ts, packet)
         answer["type"], answer["packet"] = "packet", number
+        if number in readdressed:
+            answer["stand_in"] = True
         _say(out, answer)
         if time.monotonic() - flush_at > 0.5:
             out.flush()
             flush_at = time.monotonic()
+    if helpers:
+        _say(out, {"type": "ended", **kernel.expire(now)})
     for row in kernel.leftovers(now):
         _say(out, {"type": "entry", **row})
     _say(out, {"type": "end"})

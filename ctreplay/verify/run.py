@@ -46,20 +46,25 @@ def kernel_sysctls(given: Mapping[str, int]) -> dict[str, int | str]:
     return found
 
 
-def verify_captures(paths: Sequence[str | os.PathLike[str]], sysctls: Mapping[str, int] | None = None) -> Verification:
+def verify_captures(
+    paths: Sequence[str | os.PathLike[str]], sysctls: Mapping[str, int] | None = None, helpers: Sequence[str] = ()
+) -> Verification:
     """Replay `paths` through ctreplay and through this machine's kernel and compare every packet.
 
-    Raises CannotVerify when this machine cannot, CaptureError for inputs that are no captures.
+    `helpers` are options as of `--helper`. Raises CannotVerify when this machine cannot, HelperError, CaptureError for
+    inputs that are no captures.
     """
+    from ctreplay.helpers import registry
     from ctreplay.replaying import replay_to
 
     given = dict(sysctls or {})
-    recording = record_packets(ip_packets(paths), kernel_sysctls(given))
+    assigned = [(helper.name, proto, port) for (proto, port), helper in registry.parse(helpers).items()]
+    recording = record_packets(ip_packets(paths), kernel_sysctls(given), assigned)
     try:
         with tempfile.TemporaryDirectory(prefix="ctreplay-verify-") as folder:
             target = Path(folder) / "verify.ctreplay"
-            run = replay_to(paths, target, sysctls=given, packets="all")
-            report = compare(target, recording, recording.entries)
+            run = replay_to(paths, target, sysctls=given, packets="all", helpers=helpers)
+            report = compare(target, recording, recording.entries, recording.ended)
     finally:
         recording.close()
     return Verification(recording.release, report, run)

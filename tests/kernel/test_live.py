@@ -168,6 +168,157 @@ def test_the_kernel_notices_a_wrong_model(monkeypatch: pytest.MonkeyPatch) -> No
     assert [d.field for d in report.differences] == ["timeout"]
 
 
+_HELPED = ("ftp_active", "ftp_ipv6", "ftp_passive", "irc_dcc", "sip_call", "tftp")
+_CONTROL = Path(__file__).parents[1] / "helpers" / "golden"
+
+
+@pytest.mark.parametrize("name", _HELPED)
+def test_sample_with_helpers(name: str) -> None:
+    report = verify_captures([next(path for path in _SAMPLES if path.name == f"{name}.pcap")], helpers=["all"]).report
+    assert not report.differences
+    assert report.expectations > 0
+
+
+@pytest.mark.parametrize(("name", "helper"), [("ftp", "ftp"), ("sip", "sip"), ("pptp_calls", "pptp"), ("ras", "ras")])
+def test_damaged_control_sessions(name: str, helper: str) -> None:
+    """Refused messages, timers set anew, calls that end with their control connection."""
+    report = verify_captures([_CONTROL / f"{name}.pcap.gz"], helpers=[helper]).report
+    assert not report.differences
+    assert report.expectations > 5
+
+
+@pytest.mark.parametrize(
+    ("udp_timeout", "gap_ns", "ctstate", "unused"),
+    [
+        (400, 299_999_999_999, "RELATED", []), (400, 300_000_000_000, "NEW", [(1, 10**18 + 300 * 10**9, "timeout")]),
+        (30, 29_999_999_999, "RELATED", []), (30, 31_000_000_000, "NEW", [(1, 10**18 + 30 * 10**9, "master_gone")]),
+    ],
+)  # fmt: skip
+def test_expectations_end_in_the_time_of_the_capture(
+    udp_timeout: int, gap_ns: int, ctstate: str, unused: list[tuple[int, int, str]], tmp_path: Path
+) -> None:
+    from tests.traffic import pcap
+
+    client, server = bytes((10, 0, 0, 1)), bytes((10, 0, 0, 2))
+    ask = build.ip(client, server, build.UDP, build.udp(4000, 69, b"\0\1f\0octet\0"))
+    answer = build.ip(server, client, build.UDP, build.udp(5000, 4000, b"\0\3\0\1x"))
+    packets = [(10**18, ask), (10**18 + gap_ns, answer)]
+    sysctls = {"nf_conntrack_checksum": 0, "nf_conntrack_udp_timeout": udp_timeout}
+    told = list(record_packets([(n, *one) for n, one in enumerate(packets, 1)], sysctls, [("tftp", 17, 69)]))
+    assert [one.ctstate for one in told] == ["NEW", ctstate]
+    assert told[1].unused == unused
+    capture = pcap.write(tmp_path / "tftp.pcap", packets)
+    assert not verify_captures([capture], sysctls, ["tftp"]).report.differences
+
+
+@pytest.mark.parametrize("seconds", [119, 120, 121, 1_900_000, 3_000_000])
+def test_a_timer_set_anew_is_told_to_the_second(seconds: int, tmp_path: Path) -> None:
+    from tests.traffic import pcap
+
+    client, server = bytes((10, 0, 0, 1)), bytes((10, 0, 0, 2))
+
+    def message(first: str) -> bytes:
+        return (
+            f"{first}\r\nVia: SIP/2.0/UDP 10.0.0.1:5060;branch=z9hG4bK1\r\nFrom: <sip:a@10.0.0.2>;tag=1\r\n"
+            f"To: <sip:a@10.0.0.2>\r\nCall-ID: 1@10.0.0.1\r\nCSeq: 1 REGISTER\r\nContact: <sip:a@10.0.0.1:5060>\r\n"
+            f"Expires: {seconds}\r\nContent-Length: 0\r\n\r\n"
+        ).encode()
+
+    ask = build.udp(5060, 5060, message("REGISTER sip:10.0.0.2 SIP/2.0"))
+    answer = build.udp(5060, 5060, message("SIP/2.0 200 OK"))
+    packets = [
+        (10**18, build.ip(client, server, build.UDP, ask)),
+        (10**18 + 1, build.ip(server, client, build.UDP, answer)),
+    ]
+    told = list(record_packets([(n, *one) for n, one in enumerate(packets, 1)], {}, [("sip", 17, 5060)]))
+    assert [(e.event, e.timeout_s) for one in told for e in one.expectations] == [("NEW", 180), ("REFRESH", seconds)]
+    report = verify_captures([pcap.write(tmp_path / "register.pcap", packets)], helpers=["sip"]).report
+    assert not report.differences
+
+
+def test_control_connections_of_other_addresses_are_not_judged(tmp_path: Path) -> None:
+    """The kernel gets a stand-in for ::1, and the payload still says ::1."""
+    from tests.traffic import pcap
+
+    here = bytes(15) + b"\1"
+    segments = [
+        (4000, 21, 1, 0, build.SYN, b""), (21, 4000, 1, 2, build.SYN | build.ACK, b""),
+        (4000, 21, 2, 2, build.ACK, b""), (4000, 21, 2, 2, build.ACK | build.PSH, b"EPRT |2|::1|5555|\r\n"),
+        (20, 5555, 1, 0, build.SYN, b""),
+    ]  # fmt: skip
+    packets = [
+        (10**18 + n, build.ip(here, here, build.TCP, build.tcp(sport, dport, seq, ack, flags, 60000, data=data)))
+        for n, (sport, dport, seq, ack, flags, data) in enumerate(segments)
+    ]
+    capture = pcap.write(tmp_path / "loopback.pcap", packets)
+    assert verify_captures([capture]).report.packets == 5
+    report = verify_captures([capture], helpers=["ftp"]).report
+    assert not report.differences
+    assert report.not_judged == {"a helper reads addresses in payloads that this machine cannot take from a device": 5}
+
+
+def test_wrong_helpers_are_noticed(tmp_path: Path) -> None:
+    """Each thing that a helper decides, altered on purpose in the kernel's answers, is reported; as is its absence."""
+    from ctreplay.replaying import replay_to
+    from ctreplay.verify.answers import KernelAnswer
+    from ctreplay.verify.compare import compare
+
+    sample = next(path for path in _SAMPLES if path.name == "ftp_active.pcap")
+    recording = record_packets(_ip_packets(sample), {"nf_conntrack_checksum": 0}, [("ftp", 6, 21)])
+    answers = list(recording)
+    replay_to([sample], tmp_path / "out", sysctls={}, packets="all", helpers=["ftp"])
+    announcing = next(a for a in answers if any(e.event == "NEW" for e in a.expectations))
+    related = next(a for a in answers if a.ctstate == "RELATED")
+    about = announcing.expectations[0].about
+    assert about is not None
+
+    def fields() -> set[str]:
+        report = compare(tmp_path / "out", answers, recording.entries, recording.ended)
+        return {difference.field for difference in report.differences}
+
+    def altered(answer: KernelAnswer, **values: object) -> set[str]:
+        kept = {name: getattr(answer, name) for name in values}
+        for name, value in values.items():
+            setattr(answer, name, value)
+        found = fields()
+        for name, value in kept.items():
+            setattr(answer, name, value)
+        return found
+
+    assert fields() == set()
+    assert altered(related, ctstate="NEW") == {"ctstate"}
+    assert altered(announcing, dropped=True) == {"dropped"}
+    assert altered(announcing, expectations=[]) >= {"expectations"}
+    last = [answer for answer in answers if answer.conn == related.conn and answer.left_ns is not None][-1]
+    assert altered(last, helper="irc") == {"helper"}
+    assert altered(last, master=None) == {"master"}
+    assert altered(answers[-1], unused=[(1, 5, "timeout")]) == set()  # it was used before
+    for place, wrong in ((5, "10.9.9.9"), (6, 1), (7, "irc"), (8, 3)):
+        kept, about[place] = about[place], wrong
+        assert fields() == {"expectations"}, place
+        about[place] = kept
+    event = announcing.expectations[0]
+    event.timeout_s = 299
+    assert fields() == {"expectations"}
+    replay_to([sample], tmp_path / "none", sysctls={}, packets="all")
+    report = compare(tmp_path / "none", answers, recording.entries, recording.ended)
+    assert {"ctstate", "expectations", "helper", "master"} <= {difference.field for difference in report.differences}
+
+
+def test_a_helper_that_the_kernel_has_not_is_named() -> None:
+    with pytest.raises(CannotVerify, match="no helper nosuch; load its module: modprobe nf_conntrack_nosuch"):
+        record_packets([], {}, [("nosuch", 6, 21)])
+
+
+def test_an_unknown_helper_is_a_usage_error() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "ctreplay", "verify", str(_SAMPLES[0]), "--helper", "ftpp"], capture_output=True,
+        text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "unknown helper 'ftpp': did you mean ftp?" in done.stderr
+
+
 def test_without_root_the_reason_is_given() -> None:
     script = (
         "import os, sys; sys.path[:0] = sys.argv[1:]\n"
