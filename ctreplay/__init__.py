@@ -29,26 +29,34 @@ def replay(
     *,
     sysctls: Mapping[str, int] | None = None,
     packets: Literal["all", "notable", "none"] = "notable",
-    helpers: Sequence[str] = (),
+    helpers: str | Sequence[str] = (),
     force: bool = False,
 ) -> dict[str, Any]:
     """Replay captures into the dataset folder `output` and return what its run.json holds, plus `path`.
 
-    `captures`: one or many files, folders or globs. `sysctls`: values by name, with or without `net.netfilter.`.
-    `helpers`: conntrack helpers to assign, as of `--helper`: `["ftp", "sip=5060/udp"]` or `["all"]`; default none.
-    Raises `ctreplay.capture.CaptureError` (no capture), `FileExistsError` (without `force`),
-    `ctreplay.tracker.sysctl.SysctlError` (unknown name or impossible value),
-    `ctreplay.helpers.registry.HelperError`, `OSError`.
+    `captures`: one or many files, folders or globs, `-` for the standard input. `sysctls`: values by name, with or
+    without `net.netfilter.`.
+    `helpers`: conntrack helpers to assign, as of `--helper`: `["ftp", "sip=5060/udp"]` or `"all"`; default none.
+    Raises `ctreplay.capture.CaptureError` (no capture), `FileExistsError` (without `force`, or what is there is no
+    dataset), `ctreplay.tracker.sysctl.SysctlError` (unknown name or impossible value),
+    `ctreplay.helpers.registry.HelperError`, `ValueError` (another `packets`; the two before are of this kind),
+    `OSError`.
     """
     from pathlib import Path
 
+    from ctreplay.capture import CaptureError
     from ctreplay.replaying import default_target, replay_to
     from ctreplay.tracker import sysctl
 
+    if packets not in ("all", "notable", "none"):
+        raise ValueError(f"packets is 'all', 'notable' or 'none', not {packets!r}")
     paths = [captures] if isinstance(captures, (str, os.PathLike)) else list(captures)
+    if not paths:
+        raise CaptureError("no captures given", "")
     target = Path(output) if output is not None else default_target(paths)
     values = sysctl.parse(f"{name}={value}" for name, value in (sysctls or {}).items())
-    run = replay_to(paths, target, sysctls=values, packets=packets, helpers=helpers, force=force)
+    named = [helpers] if isinstance(helpers, str) else helpers
+    run = replay_to(paths, target, sysctls=values, packets=packets, helpers=named, force=force)
     return run | {"path": str(target)}
 
 

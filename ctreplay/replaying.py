@@ -227,7 +227,8 @@ def spare(target: Path, captures: Sequence[str]) -> None:
     for capture in captures:
         real = os.path.realpath(capture)
         if real == place or real.startswith(place.rstrip(os.sep) + os.sep):
-            raise NotReplaceable("the capture itself" if real == place else "the folder of a capture that is replayed")
+            what = "the capture itself" if real == place else "the folder of a capture that is replayed"
+            raise NotReplaceable(target, what)
 
 
 def stats_rows(engine: Engine, total: int) -> list[dict[str, Any]]:

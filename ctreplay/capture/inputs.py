@@ -371,7 +371,10 @@ def find_files(
         if given == "-":
             if any(file.path == "-" for file in files):
                 raise CaptureError("the standard input can be read only once", "-")
-            take(pipe(stdin if stdin is not None else sys.stdin.buffer, "-"), True)
+            source = stdin if stdin is not None else getattr(sys.stdin, "buffer", None)
+            if source is None or getattr(source, "closed", False):
+                raise CaptureError("there is no standard input to read from", "-")
+            take(pipe(source, "-"), True)
         elif os.path.isdir(given):
             found = False
             for folder, folders, names in os.walk(given):

@@ -74,7 +74,7 @@ def replay(
         missing = isinstance(exc, CaptureError) and exc.path == captures[0]
         fail((missing and meant(captures[0])) or printable(exc))
     except NotReplaceable as exc:
-        fail(f"{printable(target)} is {exc}")
+        fail(f"{printable(target)} is {exc.what}")
     except DatasetExists:
         fail(f"{printable(target)} exists already; --force replaces it, -o names another folder")
     except KeyboardInterrupt:

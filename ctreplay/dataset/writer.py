@@ -7,6 +7,7 @@ interpreter lock).
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import queue
@@ -25,9 +26,16 @@ _WAITING = 2
 class DatasetExists(FileExistsError):
     """The target folder is there already."""
 
+    def __init__(self, target: Path) -> None:
+        super().__init__(errno.EEXIST, "exists already, and is replaced only with `force`", str(target))
+
 
 class NotReplaceable(FileExistsError):
-    """What is at the target is no dataset, or holds a capture that is replayed; the message says what."""
+    """What is at the target is no dataset, or holds a capture that is replayed; `what` says what."""
+
+    def __init__(self, target: Path, what: str) -> None:
+        super().__init__(errno.EEXIST, f"cannot be replaced: it is {what}", str(target))
+        self.what = what
 
 
 class Tables(Protocol):
@@ -107,9 +115,9 @@ class DatasetWriter:
         self.target = target
         self.force = force
         if os.path.lexists(target) and not force:
-            raise DatasetExists(str(target))
+            raise DatasetExists(target)
         if target.is_dir() and not target.is_symlink() and not (target / "run.json").exists() and any(target.iterdir()):
-            raise NotReplaceable("a folder that is no dataset; remove it yourself, or choose another with -o")
+            raise NotReplaceable(target, "a folder that is no dataset; remove it yourself, or choose another")
         target.parent.mkdir(parents=True, exist_ok=True)
         self.folder = _partial(target)
         self.rows = dict.fromkeys(STREAMED, 0)
@@ -156,7 +164,7 @@ class DatasetWriter:
         os.chmod(self.folder, 0o777 & ~_umask())
         if os.path.lexists(self.target):
             if not self.force:
-                raise DatasetExists(str(self.target))
+                raise DatasetExists(self.target)
             aside = self.folder.with_suffix(".old")
             try:
                 os.rename(self.target, aside)

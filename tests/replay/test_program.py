@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 import ctreplay
+from ctreplay.capture import CaptureError
 from ctreplay.dataset.schema import TABLES
 from ctreplay.replaying import default_target
 from tests.capture.builders import epb, idb, shb
@@ -660,3 +661,40 @@ def test_a_capture_that_grows_is_replayed_as_far_as_it_was(tmp_path: Path, monke
     assert [(one["path"], f"first {len(data):,} bytes" in one["why"]) for one in found["skipped"]] == [
         (str(capture), True)
     ]
+
+
+@pytest.mark.parametrize(
+    ("captures", "options", "error", "message"),
+    [
+        ([], {"output": None}, CaptureError, "no captures given"),
+        (["-"], {}, CaptureError, "-: there is no standard input"),
+        (["nowhere.pcap"], {}, CaptureError, "nowhere.pcap: does not exist"),
+        ([SAMPLE], {"packets": "some"}, ValueError, "not 'some'"),
+        ([SAMPLE], {"helpers": "zzz"}, ValueError, "unknown helper 'zzz'"),
+        ([SAMPLE], {"sysctls": {"nope": 1}}, ValueError, "unknown sysctl 'nope'"),
+        ([SAMPLE], {"output": "there"}, FileExistsError, "force.*'there'"),
+        ([SAMPLE], {"output": "other", "force": True}, FileExistsError, "no dataset.*'other'"),
+    ],
+)
+@pytest.mark.parametrize("stdin", ["closed", "none"])
+def test_errors_from_python(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stdin: str, captures: Any, options: Any, error: Any, message: str
+) -> None:
+    """Each is an exception that says what is wrong of what, and leaves nothing behind."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "there").mkdir()
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "mine").write_text("kept")
+    closed = open(os.devnull)  # noqa: SIM115 - it is closed at once
+    closed.close()
+    monkeypatch.setattr(sys, "stdin", closed if stdin == "closed" else None)
+    with pytest.raises(error, match=message):
+        ctreplay.replay(captures, **{"output": "x"} | options)
+    assert leftovers(tmp_path) == ["other", "there"]
+
+
+def test_one_helper_from_python(tmp_path: Path) -> None:
+    found = [
+        ctreplay.replay(SAMPLE, tmp_path / "x", helpers=given, force=True)["helpers"] for given in ("ftp", ["ftp"])
+    ]
+    assert found[0] == found[1] != []
