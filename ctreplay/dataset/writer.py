@@ -112,14 +112,15 @@ class DatasetWriter:
     """
 
     def __init__(self, target: Path, metadata: dict[str, str], force: bool, way: Way = "thread") -> None:
-        self.target = target
+        # absolute: another thread may change the current folder meanwhile
+        self.target = Path(os.path.abspath(target))
         self.force = force
         if os.path.lexists(target) and not force:
             raise DatasetExists(target)
         if target.is_dir() and not target.is_symlink() and not (target / "run.json").exists() and any(target.iterdir()):
             raise NotReplaceable(target, "a folder that is no dataset; remove it yourself, or choose another")
         target.parent.mkdir(parents=True, exist_ok=True)
-        self.folder = _partial(target)
+        self.folder = _partial(self.target)
         self.rows = dict.fromkeys(STREAMED, 0)
         self.fresh: Fresh = fresh
         try:

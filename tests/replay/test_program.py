@@ -698,3 +698,20 @@ def test_one_helper_from_python(tmp_path: Path) -> None:
         ctreplay.replay(SAMPLE, tmp_path / "x", helpers=given, force=True)["helpers"] for given in ("ftp", ["ftp"])
     ]
     assert found[0] == found[1] != []
+
+
+def test_the_current_folder_may_change_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As another thread may do."""
+    from ctreplay import replaying
+
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    counters = replaying.stats_rows
+
+    def moving(*given: Any) -> Any:
+        os.chdir(tmp_path / "elsewhere")
+        return counters(*given)
+
+    monkeypatch.setattr(replaying, "stats_rows", moving)
+    ctreplay.replay(SAMPLE, "x")
+    assert leftovers(tmp_path) == ["elsewhere", "x"] and leftovers(tmp_path / "elsewhere") == []
