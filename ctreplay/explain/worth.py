@@ -8,7 +8,7 @@ from typing import Any
 
 from ctreplay import reasons
 from ctreplay.dataset.rows import RowSink
-from ctreplay.engine import PACKETS_NOTABLE
+from ctreplay.engine import PACKETS_ALL
 from ctreplay.explain.find import endpoint, spelled
 from ctreplay.explain.observe import Tuple
 from ctreplay.explain.screen import Page
@@ -35,7 +35,7 @@ class Notable(RowSink):
         self.tuples: dict[Tuple, list[int]] = {}
 
     def packet(self, p: Packet, w: Packet | None, reason: int, tuple_entry: Entry | None, now: int) -> int:
-        """A notable packet."""
+        """A packet, of interest with a reason."""
         if not reason or w is None:
             return 0
         known = self.reasons.setdefault(reason, [0, p.number])
@@ -58,7 +58,8 @@ def worth_explaining(journey: Callable[..., Any], origin: Origin, source: str) -
         sink: Notable = travel.engine.sink  # type: ignore[assignment]
         return sink
 
-    sink = journey(origin, work, sink=Notable, level=PACKETS_NOTABLE)
+    # what is only noted of accepted packets is not among the notable ones
+    sink = journey(origin, work, sink=Notable, level=PACKETS_ALL)
     name = shlex.quote(source)
     ranked = sorted(sink.reasons.items(), key=lambda one: (_ORDER.index(reasons.CLASSES[one[0]])
                     if reasons.CLASSES[one[0]] in _ORDER else 9, -one[1][0]))  # fmt: skip

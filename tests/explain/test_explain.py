@@ -354,6 +354,15 @@ def test_worth_explaining(run: Run) -> None:
         assert run(command, *arguments)[0] == 0
 
 
+def test_what_is_only_noted_is_worth_explaining(run: Run, tmp_path: Path) -> None:
+    one = c.Tcp(40000, 443)
+    steps = [one.send(True, b.ACK), one.send(False, b.ACK)]
+    path = c.pcap(tmp_path / "mid.pcap", [(c.T0 + n * c.SECOND, data) for n, data in enumerate(steps)])
+    assert [(row["reason"], row["class"], row["packets"]) for row in answer(run, path)["packets"]] == [
+        ("tcp_midstream", "note", 1)
+    ]
+
+
 @pytest.mark.skipif(not shutil.which("tshark"), reason="tshark is not installed")
 def test_display_filters(run: Run, tmp_path: Path) -> None:
     """tshark finds with them what the answer is about."""
