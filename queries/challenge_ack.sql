@@ -13,7 +13,8 @@
 -- column: outcome | 'answered by SYN/ACK', 'challenge ACK', 'RST', 'SYN again', 'nothing'
 -- read: the server's answer tells who was right: SYN/ACK means the connection really was new and tracking starts afresh; a
 --   bare ACK (challenge) means the server still knows the old connection; the client then sends a RST and tries again.
--- next: ctreplay explain DATASET CONN for the ladder; tuple_reuse. With --packets notable the next packet may be missing
+-- next: ctreplay explain DATASET CONN for the ladder; tuple_reuse. With --packets notable the next packet may be missing,
+--   and RSTs that were not exact are: they count as accepted
 WITH ignored AS (
     SELECT *, least((src, sport), (dst, dport)) AS low, greatest((src, sport), (dst, dport)) AS high FROM pkts
     WHERE proto = 'tcp' AND (reason IN ('tcp_challenge_ack', 'tcp_rst_not_exact')
