@@ -128,12 +128,18 @@ def note(message: str) -> None:
     print(printable(message), file=sys.stderr)
 
 
+def _more(shown: Sequence[str], noun: str) -> str:
+    """How many are not shown."""
+    count = len(shown) - _PLACES
+    return f"{count:,} more {noun}{'s' if count > 1 else ''}"
+
+
 def note_damage(places: Sequence[str]) -> None:
     """Damaged places of captures on stderr: a thousand of them would hide what was found."""
     for place in places[:_PLACES]:
         note(f"damaged: {place}")
     if len(places) > _PLACES:
-        note(f"damaged: {len(places) - _PLACES:,} more places, which a dataset's run.json lists")
+        note(f"damaged: {_more(places, 'place')}, which a dataset's run.json lists")
 
 
 def note_repeated(files: Sequence[str]) -> None:
@@ -141,7 +147,7 @@ def note_repeated(files: Sequence[str]) -> None:
     for file in files[:_PLACES]:
         note(f"repeated: {file}")
     if len(files) > _PLACES:
-        note(f"repeated: {len(files) - _PLACES:,} more files, which a dataset's run.json lists")
+        note(f"repeated: {_more(files, 'file')}, which a dataset's run.json lists")
 
 
 def read_sysctls(settings: list[str] | None, file: Path | None) -> dict[str, int]:

@@ -158,7 +158,7 @@ def _reasons(rows: list[dict[str, Any]], style: str, nothing: str) -> Text:
     if len(rows) > 4:
         rest = sum(row["packets"] for row in rows[4:])
         text.append(f"\n{rest:>{width},}", style=style)
-        text.append(f"  for {len(rows) - 4} more reasons")
+        text.append(f"  for {len(rows) - 4} more reason{'s' if len(rows) > 5 else ''}")
     return text
 
 

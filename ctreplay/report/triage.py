@@ -147,7 +147,8 @@ def _trust(captures: list[dict[str, Any]], stats: list[dict[str, Any]], run: dic
             f"{damage['path']}, frame {damage['frame']}, offset {damage['offset']}: {damage['what']}; {how}",
         )
     if len(run["damage"]) > _PLACES:
-        say("damaged", f"{len(run['damage']) - _PLACES:,} more places, listed in run.json")
+        more = len(run["damage"]) - _PLACES
+        say("damaged", f"{more:,} more place{'s' if more > 1 else ''}, listed in run.json")
     if not packets:
         say("empty", "the capture holds no packets")
         return notes

@@ -154,7 +154,8 @@ def test_what_a_kernel_drops_is_no_unreadable_frame(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("places", "named", "more"), [(1, 1, ""), (3, 3, ""), (4, 3, "1 more places, listed in run.json")]
+    ("places", "named", "more"),
+    [(1, 1, ""), (3, 3, ""), (4, 3, "1 more place, listed in run.json"), (5, 3, "2 more places, listed in run.json")],
 )
 def test_damaged_places_that_are_named(places: int, named: int, more: str) -> None:
     how = ("the rest was not read", "reading went on behind it")
