@@ -117,7 +117,8 @@ def meant(word: str) -> str:
     """What to say of a word that stands where a command or a capture does, and is neither; nothing if it is one."""
     import difflib
 
-    near = difflib.get_close_matches(word, COMMANDS, 1, 0.7)
+    # three letters are like too much
+    near = difflib.get_close_matches(word, COMMANDS, 1, 0.7) if len(word) > 3 else []
     if not near or os.path.lexists(word):
         return ""
     return f"{word}: neither a command nor a capture; did you mean `ctreplay {near[0]}`?"
