@@ -45,11 +45,12 @@ def replay(
     from pathlib import Path
 
     from ctreplay.capture import CaptureError
+    from ctreplay.dataset import LEVELS
     from ctreplay.replaying import default_target, replay_to
     from ctreplay.tracker import sysctl
 
-    if packets not in ("all", "notable", "none"):
-        raise ValueError(f"packets is 'all', 'notable' or 'none', not {packets!r}")
+    if packets not in LEVELS:
+        raise ValueError(f"packets has to be one of {', '.join(LEVELS)}, not {packets!r}")
     paths = [captures] if isinstance(captures, (str, os.PathLike)) else list(captures)
     if not paths:
         raise CaptureError("no captures given", "")

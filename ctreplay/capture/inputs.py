@@ -305,8 +305,8 @@ def find_files(
     files: list[CaptureFile] = []
     skipped: list[Skipped] = []
     repeated: list[Repeated] = []
-    # device and inode of a file, its name if it is a capture
-    seen: dict[tuple[int, int], str | None] = {}
+    # the name of a file, by its identity, if it is a capture
+    seen: dict[str, str | None] = {}
 
     def add(given: str, strict: bool) -> bool:
         """Whether that is a capture; a `strict` one was named itself."""
@@ -318,7 +318,7 @@ def find_files(
                 raise CaptureError(why, given) from None
             skipped.append(Skipped(given, f"cannot be read: {error.strerror}"))
             return False
-        key = (status.st_dev, status.st_ino)
+        key = identify(status)
         first = seen.get(key)
         if stat.S_ISREG(status.st_mode):
             if once and first is not None:
@@ -326,7 +326,7 @@ def find_files(
                 return True
             if key in seen and not strict:
                 return False
-            source = InputFile(given, os.path.abspath(given), status.st_size, False, identify(status))
+            source = InputFile(given, os.path.abspath(given), status.st_size, False, key)
             file = CaptureFile(source, len(files), captures)
         elif stat.S_ISFIFO(status.st_mode) or stat.S_ISCHR(status.st_mode):
             if not strict:

@@ -129,26 +129,35 @@ def note(message: str) -> None:
     print(printable(message), file=sys.stderr)
 
 
-def _more(shown: Sequence[str], noun: str) -> str:
-    """How many are not shown."""
-    count = len(shown) - _PLACES
-    return f"{count:,} more {noun}{'s' if count > 1 else ''}"
+def counted(number: int, noun: str) -> str:
+    """`1 packet`, `2,000 packets`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def note_damage(places: Sequence[str]) -> None:
-    """Damaged places of captures on stderr: a thousand of them would hide what was found."""
-    for place in places[:_PLACES]:
-        note(f"damaged: {place}")
-    if len(places) > _PLACES:
-        note(f"damaged: {_more(places, 'place')}, which a dataset's run.json lists")
+def _note_first(label: str, noun: str, found: Sequence[object]) -> None:
+    """The first of many on stderr: a thousand of them would hide what was found."""
+    for one in found[:_PLACES]:
+        note(f"{label}: {one}")
+    if len(found) > _PLACES:
+        note(f"{label}: {counted(len(found) - _PLACES, f'more {noun}')}, which a dataset's run.json lists")
 
 
-def note_repeated(files: Sequence[str]) -> None:
-    """Captures that were given more than once, on stderr."""
-    for file in files[:_PLACES]:
-        note(f"repeated: {file}")
-    if len(files) > _PLACES:
-        note(f"repeated: {_more(files, 'file')}, which a dataset's run.json lists")
+def note_damage(places: Sequence[object]) -> None:
+    """Damaged places of captures."""
+    _note_first("damaged", "place", places)
+
+
+def note_repeated(files: Sequence[object]) -> None:
+    """Captures that were given more than once."""
+    _note_first("repeated", "file", files)
+
+
+def note_run(run: dict[str, Any]) -> None:
+    """Both as run.json holds them."""
+    from ctreplay.capture import Damage, Repeated
+
+    note_repeated([Repeated(**one) for one in run["repeated"]])
+    note_damage([Damage(**one) for one in run["damage"]])
 
 
 def read_sysctls(settings: list[str] | None, file: Path | None) -> dict[str, int]:

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 
 import typer
 
-from ctreplay.cli.common import fail, note
+from ctreplay.cli.common import counted, fail, note
 from ctreplay.cli.origin import Captures
 from ctreplay.cli.query import parse_params
 
@@ -75,8 +75,8 @@ def extract(
     if as_json:
         print(json.dumps({"output": str(output), "packets": count, "connections": connections}))
         return
-    what = f" of {connections:,} connection{'s' if connections != 1 else ''}" if connections else ""
-    note(f"{count:,} packet{'s' if count != 1 else ''}{what} written to {output}")
+    what = f" of {counted(connections, 'connection')}" if connections else ""
+    note(f"{counted(count, 'packet')}{what} written to {output}")
 
 
 def _wanted(

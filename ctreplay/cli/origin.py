@@ -82,8 +82,8 @@ def journey(
         raise Exit(EXIT_USAGE, str(exc)) from None
     finally:
         if origin.run is None:
-            note_repeated([str(one) for one in origin.repeated[repeated:]])
-            note_damage([str(one) for one in origin.damage[damaged:]])
+            note_repeated(origin.repeated[repeated:])
+            note_damage(origin.damage[damaged:])
 
 
 def instant(text: str, option: str = "--at") -> Instant:

@@ -23,7 +23,6 @@ def prompt(datasets: list[str], form: Format, limit: int) -> None:
     from ctreplay.sql import DatasetError
     from ctreplay.sql.connection import connect
     from ctreplay.sql.execute import Result, SqlError, run_sql
-    from ctreplay.sql.interrupt import interrupted
     from ctreplay.sql.library import QueryError
 
     if form is Format.parquet:
@@ -57,9 +56,7 @@ def prompt(datasets: list[str], form: Format, limit: int) -> None:
             pending.clear()
             schema, batches = run_sql(db, text)
             write(Result(schema, batches, lambda: None), form, None, limit)
-        except (KeyboardInterrupt, RuntimeError) as exc:
-            if isinstance(exc, RuntimeError) and not interrupted(exc):
-                raise
+        except KeyboardInterrupt:
             print("^C", file=sys.stderr)
             pending.clear()
         except (SqlError, QueryError, DatasetError, Exit) as exc:

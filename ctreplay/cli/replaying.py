@@ -17,11 +17,11 @@ from ctreplay.cli.common import (
     complain,
     fail,
     meant,
-    note_damage,
-    note_repeated,
+    note_run,
     printable,
     read_sysctls,
 )
+from ctreplay.digests import identify
 
 
 def replay(
@@ -39,7 +39,7 @@ def replay(
     quiet: bool = False,
 ) -> None:
     """Replay, write the dataset, show the triage. Raises Exit."""
-    from ctreplay.capture import CaptureError, Damage, Repeated
+    from ctreplay.capture import CaptureError
     from ctreplay.cli.progress import Progress
     from ctreplay.dataset.writer import DatasetExists, NotReplaceable
     from ctreplay.helpers.registry import HelperError
@@ -94,8 +94,7 @@ def replay(
         progress.close()
     if "triage" in run:
         show(run["triage"], as_json=as_json)
-    note_repeated([str(Repeated(**one)) for one in run["repeated"]])
-    note_damage([str(Damage(**one)) for one in run["damage"]])
+    note_run(run)
     if strict and run["damage"]:
         raise Exit(EXIT_DAMAGED)
 
@@ -105,13 +104,12 @@ def _leave(number: int, _frame: object) -> NoReturn:
     raise SystemExit(128 + number)
 
 
-def _identity(target: Path) -> tuple[int, int] | None:
+def _identity(target: Path) -> str | None:
     """What tells one folder of this name from another; None where there is none."""
     try:
-        about = os.lstat(target)
+        return identify(os.lstat(target))
     except OSError:
         return None
-    return about.st_dev, about.st_ino
 
 
 def _screen() -> Any:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from ctreplay.cli.common import EXIT_FAILED, Exit, fail, note, note_damage, note_repeated, printable, read_sysctls
+from ctreplay.cli.common import EXIT_FAILED, Exit, counted, fail, note, note_run, printable, read_sysctls
 from ctreplay.cli.pipes import kept
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def verify(
     Needs Linux with nf_conntrack, root or a user namespace, and ctreplay[verify]. Exit 0: no difference, 1: different,
     2: cannot run here.
     """
-    from ctreplay.capture import CaptureError, Damage, Repeated
+    from ctreplay.capture import CaptureError
     from ctreplay.helpers.registry import HelperError
     from ctreplay.verify.errors import CannotVerify
     from ctreplay.verify.run import verify_captures
@@ -52,8 +52,7 @@ def verify(
             fail(f"cannot verify on this machine: {exc}")
         except (CaptureError, HelperError) as exc:
             fail(printable(exc))
-    note_repeated([str(Repeated(**one)) for one in found.run["repeated"]])
-    note_damage([str(Damage(**one)) for one in found.run["damage"]])
+    note_run(found.run)
     if as_json:
         json.dump(_as_json(found), sys.stdout, ensure_ascii=False, default=list)
         sys.stdout.write("\n")
@@ -76,10 +75,6 @@ def _as_json(found: Verification) -> dict[str, Any]:
     }
 
 
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}" + ("" if number == 1 else "s")
-
-
 def _show(found: Verification, limit: int) -> None:
     report = found.report
     groups: dict[tuple[int | None, str], list[Difference]] = {}
@@ -89,16 +84,16 @@ def _show(found: Verification, limit: int) -> None:
     for (packet, flow), differences in shown:
         _difference(packet, flow, differences)
     if len(shown) < len(groups):
-        print(f"… and {_count(len(groups) - len(shown), 'more')[:-1]} (--limit 0 shows all)\n")
+        print(f"… and {len(groups) - len(shown):,} more (--limit 0 shows all)\n")
     if report.differences:
         fields = Counter(difference.field for difference in report.differences)
         print("by field: " + ", ".join(f"{name} {count:,}" for name, count in fields.most_common()))
     for reason, count in report.not_judged.items():
-        note(f"{_count(count, 'packet')} not judged: {reason}")
-    expected = f"{_count(report.expectations, 'expectation')}, " if report.expectations else ""
+        note(f"{counted(count, 'packet')} not judged: {reason}")
+    expected = f"{counted(report.expectations, 'expectation')}, " if report.expectations else ""
     print(
-        f"{_count(report.packets, 'packet')}, {_count(report.connections, 'connection')}, {expected}"
-        f"{_count(len(report.differences), 'difference')} from Linux {found.release}"
+        f"{counted(report.packets, 'packet')}, {counted(report.connections, 'connection')}, {expected}"
+        f"{counted(len(report.differences), 'difference')} from Linux {found.release}"
     )
 
 

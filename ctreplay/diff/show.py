@@ -8,7 +8,7 @@ from typing import Any
 from ctreplay.check.machine import case, suites
 from ctreplay.check.show import cut, width
 from ctreplay.check.tables import natural
-from ctreplay.cli.common import printable
+from ctreplay.cli.common import counted, printable
 from ctreplay.dataset.schema import TABLES
 from ctreplay.diff.compare import LATER, STORY, Change, Difference
 from ctreplay.diff.sides import Side
@@ -46,10 +46,6 @@ def _settings(side: Side, other: Side) -> str:
     return "  ".join(found)
 
 
-def _plural(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
 def _kinds(counts: dict[str, int]) -> str:
     return ", ".join(f"{counts[kind]:,} {kind}" for kind in counts if counts[kind] or kind == "equal")
 
@@ -71,15 +67,15 @@ def lines(base: Side, new: Side, found: Difference, limit: int) -> Iterator[str]
     total = found.counts["equal"]
     if found.equal:
         options = f"; options differ: {settings[0]} against {settings[1]}" if any(settings) else ""
-        yield printable(f"identical: {_plural(total, 'connection')}, no difference{options}")
+        yield printable(f"identical: {counted(total, 'connection')}, no difference{options}")
         yield from found.notes
         return
     names = [printable(side.name) for side in (base, new)]
     length = max(map(len, names))
     for label, side, name, setting in zip(("base", "new"), (base, new), names, settings, strict=True):
         count = side.run.get("rows", {}).get("connections", 0)
-        packets = _plural(int(side.run["packets"]), "packet")
-        text = f"{label:<5} {name:<{length}}  {_plural(count, 'connection')}, {packets}"
+        packets = counted(int(side.run["packets"]), "packet")
+        text = f"{label:<5} {name:<{length}}  {counted(count, 'connection')}, {packets}"
         yield text + (f"  {printable(setting)}" if setting else "")
     yield ""
     room = width()

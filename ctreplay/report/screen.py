@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ctreplay import reasons
-from ctreplay.cli.common import printable
+from ctreplay.cli.common import counted, printable
 from ctreplay.report.duration import duration
 from ctreplay.report.share import share
 from ctreplay.tracker import sysctl
@@ -158,7 +158,7 @@ def _reasons(rows: list[dict[str, Any]], style: str, nothing: str) -> Text:
     if len(rows) > 4:
         rest = sum(row["packets"] for row in rows[4:])
         text.append(f"\n{rest:>{width},}", style=style)
-        text.append(f"  for {len(rows) - 4} more reason{'s' if len(rows) > 5 else ''}")
+        text.append(f"  for {counted(len(rows) - 4, 'more reason')}")
     return text
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ctreplay.sql import read_run
 from ctreplay.sql.connection import connect, run_names
-from ctreplay.sql.interrupt import interrupted, interruptible
+from ctreplay.sql.interrupt import interruptible
 from ctreplay.sql.library import Query, QueryError
 
 if TYPE_CHECKING:
@@ -131,14 +131,8 @@ def run_sql(
             # the name before and since DuckDB 1.5
             make = getattr(answer, "to_arrow_reader", None) or answer.fetch_record_batch
             reader = make(_BATCH)
-    except duckdb.InterruptException:
-        raise KeyboardInterrupt from None
     except duckdb.Error as exc:
         raise SqlError(explain_error(exc)) from None
-    except RuntimeError as exc:
-        if interrupted(exc):
-            raise KeyboardInterrupt from None
-        raise
     return reader.schema, _batches(db, reader)
 
 
@@ -149,8 +143,6 @@ def _batches(db: duckdb.DuckDBPyConnection, reader: Any) -> Iterator[pa.RecordBa
     try:
         with interruptible(db):
             yield from reader
-    except duckdb.InterruptException:
-        raise KeyboardInterrupt from None
     except (duckdb.Error, pa.ArrowException, OSError) as exc:
         if "interrupt" in str(exc).lower():
             raise KeyboardInterrupt from None

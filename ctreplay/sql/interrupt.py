@@ -24,20 +24,29 @@ def interrupted(error: BaseException) -> bool:
 
 @contextmanager
 def interruptible(db: duckdb.DuckDBPyConnection) -> Iterator[None]:
-    """Within, Ctrl-C ends what `db` works on. Does nothing beside another handler of SIGINT, or in another thread."""
+    """Within, Ctrl-C ends what `db` works on, and is a KeyboardInterrupt whatever DuckDB makes of it.
+
+    Beside another handler of SIGINT, or in another thread, nobody watches for it.
+    """
+    import duckdb
+
     here = threading.current_thread() is threading.main_thread()
-    if not here or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
-        yield
-        return
-    _working.append(db)
-    if not _watching:
-        _begin()
+    watched = here and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if watched:
+        _working.append(db)
+        if not _watching:
+            _begin()
     try:
         yield
+    except (duckdb.InterruptException, RuntimeError) as exc:
+        if isinstance(exc, RuntimeError) and not interrupted(exc):
+            raise
+        raise KeyboardInterrupt from None
     finally:
-        _working.remove(db)
-        if not _working:
-            _end()
+        if watched:
+            _working.remove(db)
+            if not _working:
+                _end()
 
 
 def _begin() -> None:
