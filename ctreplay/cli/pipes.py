@@ -6,12 +6,12 @@ import contextlib
 import os
 import shutil
 import stat
-import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ctreplay.cli.common import fail
+from ctreplay.cli.live import standard_input
 
 
 @contextlib.contextmanager
@@ -39,7 +39,7 @@ def _file(path: str, stack: contextlib.ExitStack) -> str:
     target = Path(folder) / ("stdin" if path == "-" else Path(path).name)
     try:
         with contextlib.ExitStack() as opened, target.open("wb") as out:
-            source = sys.stdin.buffer if path == "-" else opened.enter_context(open(path, "rb"))
+            source = standard_input() if path == "-" else opened.enter_context(open(path, "rb"))
             shutil.copyfileobj(source, out)
     except OSError as exc:
         fail(f"{path}: cannot be kept in {folder}: {exc.strerror}")

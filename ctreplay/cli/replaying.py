@@ -40,6 +40,7 @@ def replay(
 ) -> None:
     """Replay, write the dataset, show the triage. Raises Exit."""
     from ctreplay.capture import CaptureError
+    from ctreplay.cli.live import standard_input
     from ctreplay.cli.progress import Progress
     from ctreplay.dataset.writer import DatasetExists, NotReplaceable
     from ctreplay.helpers.registry import HelperError
@@ -67,7 +68,7 @@ def replay(
             jobs=jobs,
             triaged=as_json or not quiet,
             meanwhile=None if as_json or quiet else _screen,
-            stdin=sys.stdin.buffer if "-" in captures else None,
+            stdin=standard_input() if "-" in captures else None,
             progress=progress.update,
         )
     except (CaptureError, HelperError) as exc:

@@ -715,3 +715,54 @@ def test_the_current_folder_may_change_meanwhile(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(replaying, "stats_rows", moving)
     ctreplay.replay(SAMPLE, "x")
     assert leftovers(tmp_path) == ["elsewhere", "x"] and leftovers(tmp_path / "elsewhere") == []
+
+
+def live(tmp_path: Path, *words: Any, data: bytes) -> subprocess.Popen[bytes]:
+    """A command that has read most of these bytes from its standard input, and then was interrupted."""
+    process = subprocess.Popen(
+        command(*words), cwd=tmp_path, env=environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
+    )  # fmt: skip
+    assert process.stdin and process.stderr and len(data) > 1 << 18, "more than a pipe holds"
+    process.stdin.write(data)
+    process.stdin.flush()
+    process.send_signal(signal.SIGINT)
+    assert process.stderr.readline().startswith(b"ctreplay: reading on until the pipe ends")
+    return process
+
+
+@pytest.mark.parametrize("words", [["-", "-q"], ["explain", "-", "1"]], ids=["replay", "explain"])
+def test_a_live_capture_is_ended(words: list[str], tmp_path: Path, large: Path) -> None:
+    """Who writes the pipe has Ctrl-C too, and what it then still writes belongs to the capture."""
+    data = large.read_bytes()
+    process = live(tmp_path, *words, data=data[: len(data) // 2])
+    out, err = process.communicate(data[len(data) // 2 :], timeout=60)
+    assert (process.returncode, err) == (0, b"")
+    if words[0] == "-":
+        run = json.loads((tmp_path / "stdin.ctreplay" / "run.json").read_text(encoding="utf-8"))
+        assert run["complete"] and run["inputs"][0]["sha256"] == hashlib.sha256(data).hexdigest()
+    else:
+        assert out
+
+
+def test_a_live_capture_is_discarded(tmp_path: Path, large: Path) -> None:
+    process = live(tmp_path, "-", data=large.read_bytes()[: 1 << 20])
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130 and out == b"" and b"interrupted: " in err and b"discarded" in err
+    assert leftovers(tmp_path) == []
+
+
+def test_a_file_at_standard_input_is_interrupted(tmp_path: Path, large: Path) -> None:
+    """Nobody else would end it."""
+    with large.open("rb") as file:
+        process = subprocess.Popen(
+            command("-", "--packets", "all"), cwd=tmp_path, env=environment(), stdin=file, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
+        )  # fmt: skip
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline and not list(tmp_path.glob(".stdin.*.partial")):
+            time.sleep(0.005)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 130 and b"discarded" in err
