@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, BinaryIO
 
 from .errors import CaptureError, Damage, OutOfOrder, Repeated, Skipped
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
     Hashing = Literal["beside", "turns", "asked"]
 
+_WHOLE: Mapping[str, int] = MappingProxyType({})
+
 __all__ = ["CaptureError", "Damage", "OutOfOrder", "Repeated", "Skipped", "open_captures"]
 
 
@@ -25,13 +28,15 @@ def open_captures(
     stdin: BinaryIO | None = None,
     hashing: Hashing = "beside",
     once: bool = True,
+    sizes: Mapping[str, int] = _WHOLE,
 ) -> CaptureSet:
     """Open files, directories (recursively), glob patterns and `-` (a pipe) as one source of records.
 
     Raises CaptureError when a named input does not exist, cannot be read or is no capture, and when a
     directory or pattern holds no capture; what is no capture inside a directory is listed in
     `CaptureSet.skipped`. A file that is named again, by whatever link, is in `CaptureSet.repeated` and read `once`. The
-    files are hashed beside the reading, in turns with it, or when somebody asks.
+    files are hashed beside the reading, in turns with it, or when somebody asks. Of a path in `sizes` so many bytes
+    are read at the most.
     """
     from ctreplay.digests import LARGE
 
@@ -40,7 +45,7 @@ def open_captures(
     from .merge import CaptureSet
 
     captures: list[CaptureFacts] = []
-    files, skipped, repeated = find_files(paths, stdin, captures, once)
+    files, skipped, repeated = find_files(paths, stdin, captures, once, sizes)
     hasher = Hasher([file.input for file in files], hashing == "beside")
     for file in files:
         one = file.input

@@ -10,7 +10,7 @@ import os
 import stat
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -296,11 +296,15 @@ class CaptureFile:
 
 
 def find_files(
-    paths: Sequence[str | os.PathLike[str]], stdin: Any, captures: list[CaptureFacts], once: bool = True
+    paths: Sequence[str | os.PathLike[str]],
+    stdin: Any,
+    captures: list[CaptureFacts],
+    once: bool,
+    sizes: Mapping[str, int],
 ) -> tuple[list[CaptureFile], list[Skipped], list[Repeated]]:
     """All captures that the arguments name, in their order (directories and globs sorted by name).
 
-    A file is taken `once`, however often and by whatever link it is named.
+    A file is taken `once`, however often and by whatever link it is named, and no more of it than `sizes` says.
     """
     files: list[CaptureFile] = []
     skipped: list[Skipped] = []
@@ -326,7 +330,8 @@ def find_files(
                 return True
             if key in seen and not strict:
                 return False
-            source = InputFile(given, os.path.abspath(given), status.st_size, False, key)
+            size = min(status.st_size, sizes.get(given, status.st_size))
+            source = InputFile(given, os.path.abspath(given), size, False, key)
             file = CaptureFile(source, len(files), captures)
         elif stat.S_ISFIFO(status.st_mode) or stat.S_ISCHR(status.st_mode):
             if not strict:

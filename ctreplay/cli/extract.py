@@ -142,7 +142,6 @@ def _extract(
     from ctreplay.extract.frames import Frames, with_fragments
     from ctreplay.extract.save import save
     from ctreplay.sql.connection import connect
-    from ctreplay.timetravel.origin import digest
     from ctreplay.timetravel.origin import from_dataset as origin_of
 
     origin = origin_of(dataset, {}, captures)
@@ -169,7 +168,7 @@ def _extract(
             chooser = from_replay(origin, make)
             known = rows_of(chooser.rows)
         else:
-            origin.check([digest(path) for path in origin.paths])
+            origin.check(origin.hashed())
         facts = {
             row["capture"]: row
             for row in (

@@ -26,6 +26,7 @@ class Origin:
     """`paths` to replay with `sysctls` (all of them); `run` is run.json of a dataset, None for plain captures.
 
     `digests` holds the SHA-256 each path must have (None: unknown), for a dataset; none once they were compared.
+    `sizes` are the bytes of each path that the dataset was made from: a file that has grown since holds them yet.
     `damage` are the places of the captures that a replay met and could not read, `repeated` the names of files that it
     left out because another brought them.
     """
@@ -36,14 +37,19 @@ class Origin:
     run: dict[str, Any] | None = None
     helpers: registry.Assignments = field(default_factory=dict)
     digests: list[str | None] = field(default_factory=list)
+    sizes: dict[str, int] = field(default_factory=dict)
     damage: list[Damage] = field(default_factory=list)
     repeated: list[Repeated] = field(default_factory=list)
+
+    def hashed(self) -> list[str | None]:
+        """The digests of the files as they are now, for `check`."""
+        return [_digest(path, self.sizes[path]) for path in self.paths]
 
     def check(self, found: Sequence[str | None]) -> None:
         """Compare the digests of the files replayed with those of the dataset. Raises OriginError."""
         for path, expected, digest in zip(self.paths, self.digests, found, strict=False):
             if expected is not None and digest is not None and digest != expected:
-                raise OriginError(_changed(path, self.name, expected, digest))
+                raise OriginError(_changed(path, self.sizes[path], self.name, expected, digest))
 
 
 def is_dataset(path: str | os.PathLike[str]) -> bool:
@@ -93,11 +99,12 @@ def from_dataset(
         given = captures[number] if captures else None
         origin.paths.append(_locate(one, Path(path), given))
         origin.digests.append(one["sha256"])
+        origin.sizes[origin.paths[-1]] = one["size"]
     return origin
 
 
 def _locate(one: dict[str, Any], dataset: Path, given: str | os.PathLike[str] | None) -> str:
-    """Where an input of run.json is now: a file of the same size. Raises OriginError."""
+    """Where an input of run.json is now: a file of its size, or one that may have grown since. Raises OriginError."""
     name, expected = one["path"], one["sha256"]
     if given is not None:
         candidates = [os.fspath(given)]
@@ -108,7 +115,7 @@ def _locate(one: dict[str, Any], dataset: Path, given: str | os.PathLike[str] | 
         )
     else:
         candidates = [one["absolute_path"], name, str(dataset.resolve().parent / os.path.basename(name))]
-    changed = None
+    changed = grown = None
     for candidate in candidates:
         try:
             status = os.stat(candidate)
@@ -118,7 +125,11 @@ def _locate(one: dict[str, Any], dataset: Path, given: str | os.PathLike[str] | 
             continue
         if status.st_size == one["size"]:
             return candidate
+        if status.st_size > one["size"]:
+            grown = grown or candidate
         changed = changed or (candidate, status.st_size)
+    if grown:
+        return grown
     if changed:
         raise OriginError(
             f"{changed[0]}: no longer the capture that {dataset} was made from: it has {changed[1]:,} bytes instead of "
@@ -134,20 +145,21 @@ def _was_pipe(path: str) -> bool:
     return path == "-" or path.startswith(("/dev/", "/proc/"))
 
 
-def _changed(path: str, dataset: str, expected: str, found: str) -> str:
+def _changed(path: str, size: int, dataset: str, expected: str, found: str) -> str:
     return (
-        f"{path}: no longer the capture that {dataset} was made from: its SHA-256 is {found} instead of {expected}; "
-        "name the right file with --capture, or replay again"
+        f"{path}: no longer the capture that {dataset} was made from: the SHA-256 of its {size:,} bytes is {found} "
+        f"instead of {expected}; name the right file with --capture, or replay again"
     )
 
 
-def digest(path: str) -> str | None:
-    """SHA-256 of a file, None if it cannot be read."""
+def _digest(path: str, size: int) -> str | None:
+    """SHA-256 of the first `size` bytes of a file, None if it cannot be read."""
     found = hashlib.sha256()
     try:
         with open(path, "rb", buffering=0) as file:
-            while piece := file.read(_PIECE):
+            while piece := file.read(min(size, _PIECE)):
                 found.update(piece)
+                size -= len(piece)
     except OSError:
         return None
     return found.hexdigest()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import os
 import sys
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -16,7 +15,7 @@ from ctreplay.helpers import registry
 from ctreplay.helpers.expectations import Expectation
 from ctreplay.helpers.runner import Helpers
 from ctreplay.timetravel.instant import Instant, show
-from ctreplay.timetravel.origin import Origin, digest
+from ctreplay.timetravel.origin import Origin
 from ctreplay.tracker.settings import Settings
 
 _SLICE = 1 << 20
@@ -151,6 +150,7 @@ def travel(
             hashing="beside" if origin.digests else "asked",
             # those of a dataset are different files, even where equal ones have become links meanwhile
             once=origin.run is None,
+            sizes=origin.sizes,
         )
         while True:
             try:
@@ -166,7 +166,7 @@ def travel(
     except (CaptureError, NoSuchPacket):
         if origin.digests:
             # a changed file explains this better
-            origin.check([digest(os.fspath(path)) for path in origin.paths])
+            origin.check(origin.hashed())
         raise
     finally:
         if captures is not None:

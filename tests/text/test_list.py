@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import random
 import shutil
@@ -206,6 +207,29 @@ def test_capture_that_moved_or_changed(mix: Path, run: Run, tmp_path: Path) -> N
     # events and stats need no capture
     mix.unlink()
     assert run("events", target)[0] == 0 and run("stats", target)[0] == 0
+
+
+@pytest.mark.parametrize("level", ["notable", "all"])
+@pytest.mark.parametrize("packed", [False, True])
+def test_capture_that_grew(mix: Path, run: Run, tmp_path: Path, packed: bool, level: str) -> None:
+    """What was written to it since is no part of any answer about the dataset."""
+    data, more = mix.read_bytes(), mix.read_bytes()[24:]
+    live, target = tmp_path / "live.pcap", tmp_path / "live.ctreplay"
+    live.write_bytes(gzip.compress(data) if packed else data)
+    assert run(live, "-o", target, "-q", "--packets", level)[0] == 0
+    out = tmp_path / "out.pcap"
+    asked = (["list", target], ["list", target, "--at", "packet:9"], ["explain", target, 1],
+             ["extract", target, 1, "-o", out, "--force"])  # fmt: skip
+    before = [(run(*words), out.exists() and out.read_bytes()) for words in asked]
+    assert all(code == 0 and (shown or kept) for (code, shown, _), kept in before)
+    with live.open("ab") as file:
+        file.write(gzip.compress(more) if packed else more)
+    after = [(run(*words), words[0] == "extract" and out.read_bytes()) for words in asked]
+    assert after == before
+    live.write_bytes(b"x" * (len(data) + len(more)))
+    for words in asked:
+        code, shown, err = run(*words)
+        assert code == 2 and "no longer the capture" in err and not shown
 
 
 def test_pipe(mix: Path, run: Run, tmp_path: Path) -> None:
