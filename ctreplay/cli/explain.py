@@ -7,6 +7,8 @@ import os
 import shlex
 import shutil
 import sys
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 Words = Annotated[
     list[str],
     typer.Argument(
-        metavar="DATASET|CAPTURE [CONN]",
+        metavar="DATASET|CAPTURE... [CONN]",
         help="CONN: a conn_id, or ends such as `tcp 10.0.0.1:1234 10.0.0.2:80`; without it, what is worth explaining.",
     ),
 ]
@@ -43,25 +45,54 @@ def explain(
     helper: Helpers = None,
 ) -> None:
     """Why a packet got its verdict; how a connection lived."""
-    source, *conn = words
+    sources, conn = split_words(words)
     if packet is not None and conn:
-        fail("either --packet N or a connection, not both")
-    origin = open_origin([source], sysctl, sysctl_file, capture, helper)
+        fail(f"either --packet N or a connection, not both; {conn[0]} is no file, so it names a connection")
+    origin = open_origin(sources, sysctl, sysctl_file, capture, helper)
+    again = command(sources, sysctl, sysctl_file, capture, helper)
     with kept(origin.paths) as origin.paths:
         if packet is not None:
             from ctreplay.explain.packet import explain_packet
 
             write(explain_packet(journey, origin, packet), "packet", json)
         elif conn:
-            life(origin, source, conn, everything, json)
+            life(origin, again, conn, everything, json)
         else:
             from ctreplay.explain.worth import worth_explaining
 
-            write(worth_explaining(journey, origin, source), "worth", json)
+            write(worth_explaining(journey, origin, again), "worth", json)
 
 
-def life(origin: Origin, source: str, conn: list[str], everything: bool, json: bool) -> None:
-    """The connection that the words name, or the choice of them."""
+def split_words(words: list[str]) -> tuple[list[str], list[str]]:
+    """The dataset or captures, and the words that name a connection: what follows the first and is no file."""
+    from ctreplay.explain.find import is_part
+
+    count = 1
+    while count < len(words) and os.path.exists(words[count]) and not is_part(words[count]):
+        count += 1
+    return words[:count], words[count:]
+
+
+def command(
+    sources: list[str],
+    sysctl: list[str] | None,
+    sysctl_file: Path | None,
+    capture: list[Path] | None,
+    helper: list[str] | None,
+) -> str:
+    """The beginning of a command that explains something of the same replay."""
+    options: tuple[tuple[str, Sequence[object] | None], ...] = (
+        ("--sysctl-file", [sysctl_file] if sysctl_file is not None else []),
+        ("--sysctl", sysctl),
+        ("--helper", helper),
+        ("--capture", capture),
+    )
+    words = [str(word) for option, values in options for value in values or () for word in (option, value)]
+    return shlex.join(["ctreplay", "explain", *sources, *words])
+
+
+def life(origin: Origin, again: str, conn: list[str], everything: bool, json: bool) -> None:
+    """The connection that the words name, or the choice of them; `again` begins the command that explains one."""
     from ctreplay.explain.connection import explain_connection
     from ctreplay.explain.find import ConnError, parse
 
@@ -72,7 +103,7 @@ def life(origin: Origin, source: str, conn: list[str], everything: bool, json: b
     if isinstance(wanted, int):
         one, conn_id = of_number(origin, wanted)
     else:
-        one, conn_id = of_ends(origin, source, conn, wanted), None
+        one, conn_id = of_ends(origin, again, conn, wanted), None
     write(explain_connection(journey, origin, one, conn_id, everything), "connection", json)
 
 
@@ -91,7 +122,7 @@ def of_number(origin: Origin, conn_id: int) -> tuple[Tuple, int | None]:
     return last.entry_tuple, conn_id
 
 
-def of_ends(origin: Origin, source: str, conn: list[str], wanted: Wanted) -> Tuple:
+def of_ends(origin: Origin, again: str, conn: list[str], wanted: Wanted) -> Tuple:
     """The one tuple between these ends; several are listed, with the commands."""
     from ctreplay.engine import PACKETS_ALL
     from ctreplay.explain.find import Candidates, spelled
@@ -113,7 +144,7 @@ def of_ends(origin: Origin, source: str, conn: list[str], wanted: Wanted) -> Tup
         name = " ".join(map(shlex.quote, spelled(one.one)))
         count = f"{one.packets} packets" + (f", {one.invalid} without an entry" if one.invalid else "")
         count += f", first entry {one.conn_id}" if one.conn_id else ""
-        lines.append(f"  ctreplay explain {shlex.quote(source)} {name}   # {count}")
+        lines.append(f"  {again} {name}   # {count}")
     if len(found) > _MOST_LISTED:
         lines.append(f"  … and {len(found) - _MOST_LISTED} more")
     fail("\n".join(lines))

@@ -84,6 +84,11 @@ def parse(words: list[str]) -> int | Wanted:
     return Wanted(proto, tuple(ends), ident)
 
 
+def is_part(word: str) -> bool:
+    """Whether a word is a conn_id or a protocol by itself, whatever files there may be of that name."""
+    return word.isdigit() or word.lower() in _PROTOCOLS
+
+
 def _joined(host: str, port: str | None) -> str:
     return f"[{host}]:{port}" if port else host
 

@@ -50,8 +50,8 @@ class Notable(RowSink):
         return 0
 
 
-def worth_explaining(journey: Callable[..., Any], origin: Origin, source: str) -> dict[str, Any]:
-    """Ready commands, the most telling first."""
+def worth_explaining(journey: Callable[..., Any], origin: Origin, again: str) -> dict[str, Any]:
+    """Ready commands, the most telling first; `again` is how each begins."""
 
     def work(travel: Travel) -> Notable:
         travel.to(END)
@@ -60,7 +60,6 @@ def worth_explaining(journey: Callable[..., Any], origin: Origin, source: str) -
 
     # what is only noted of accepted packets is not among the notable ones
     sink = journey(origin, work, sink=Notable, level=PACKETS_ALL)
-    name = shlex.quote(source)
     ranked = sorted(sink.reasons.items(), key=lambda one: (_ORDER.index(reasons.CLASSES[one[0]])
                     if reasons.CLASSES[one[0]] in _ORDER else 9, -one[1][0]))  # fmt: skip
     packets = [
@@ -69,7 +68,7 @@ def worth_explaining(journey: Callable[..., Any], origin: Origin, source: str) -
             "class": reasons.CLASSES[number],
             "packets": count,
             "meaning": reasons.MEANINGS[number],
-            "command": f"ctreplay explain {name} --packet {first}",
+            "command": f"{again} --packet {first}",
         }
         for number, (count, first) in ranked
     ]
@@ -84,7 +83,7 @@ def worth_explaining(journey: Callable[..., Any], origin: Origin, source: str) -
                 "dst": endpoint(one.destination(), one.dport if with_ports else None),
                 "conn_id": conn_id or None,
                 "packets": count,
-                "command": f"ctreplay explain {name} {what}",
+                "command": f"{again} {what}",
             }
         )
     return {"packets": packets, "connections": connections}

@@ -346,3 +346,17 @@ def test_the_command_is_ready_for_a_shell(run, folder):
     done = run("check", cwd=folder)
     command = next(line for line in done.stdout.splitlines() if "ctreplay explain" in line)
     assert shlex.split(command)[2] == "two words $HOME.pcap"
+
+
+def test_the_command_explains_captures_that_were_replayed_together(run, folder):
+    c.split(folder / "parts", c.talk(), 2)
+    checks(folder, "expect: {connections: 99}", captures="parts/*.pcap")
+    path = folder / "ctreplay.yaml"
+    path.write_text(path.read_text().replace("    assert", "    merge: true\n    assert"))
+    for more in ([], ["--no-cache"]):
+        done = run("check", *more, cwd=folder)
+        command = next(line for line in done.stdout.splitlines() if "ctreplay explain" in line).split()
+        assert len([word for word in command if word.endswith(".pcap")]) == 2
+        explained = run(*command[1:], cwd=folder)
+        assert explained.returncode == 0, explained.stderr
+        assert explained.stdout

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import threading
@@ -479,3 +480,29 @@ def test_captures_of_a_dataset_are_hashed_once(run: Run, tmp_path: Path, monkeyp
     capture.write_bytes(data)
     code, out, err = run("explain", dataset, "--packet", packet)
     assert code == 2 and not out and "no longer the capture" in err
+
+
+def test_captures_replayed_together(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    c.split(tmp_path / "parts", c.talk(), 2)
+    names = ["parts/0.pcap", "parts/1.pcap"]
+    whole = c.pcap(tmp_path / "whole.pcap", c.talk())
+    # a file of that name does not hide what everybody means by it
+    for name in ("1", "tcp"):
+        Path(name).write_bytes(b"")
+    for conn in (["1"], ["tcp", "10.0.0.1:40001", "192.0.2.80:443"]):
+        found, alone = answer(run, *names, *conn), answer(run, whole, *conn)
+        assert found["packets"] == alone["packets"] and found["entries"] == alone["entries"]
+    assert answer(run, *names, "--packet", len(c.talk()))["file"] == names[-1]
+    code, _, err = run("explain", *names, "7", "--packet", 2)
+    assert code == 2 and "either --packet N or a connection" in err and "7 is no file" in err
+
+
+def test_ready_commands_repeat_the_replay(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(SAMPLES)
+    options = ["--sysctl", "nf_conntrack_tcp_loose=0"]
+    found = answer(run, "midstream.pcap", *options)["packets"]
+    assert found[0]["reason"] == "tcp_loose_off"
+    words = shlex.split(found[0]["command"])
+    assert words[:3] == ["ctreplay", "explain", "midstream.pcap"] and "--packet" in words
+    assert answer(run, *words[2:])["reason"] == "tcp_loose_off"
