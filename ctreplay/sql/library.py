@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -152,8 +152,13 @@ def parse(name: str, text: str) -> Query:
             if parts is None:
                 raise QueryError(f"query {name}: header line {line!r} is not `-- param: name TYPE = default | meaning`")
             word, kind, default = parts.groups()
-            value = None if default == "NULL" else TYPES[kind](default.strip("'"))
-            query.parameters.append(Parameter(word, kind, value, meaning.strip()))
+            parameter = Parameter(word, kind, None, meaning.strip())
+            if default != "NULL":
+                try:
+                    parameter = replace(parameter, default=parameter.value(default.strip("'")))
+                except QueryError as exc:
+                    raise QueryError(f"query {name}: in the header, {exc}") from None
+            query.parameters.append(parameter)
         elif current == "column":
             column, _, meaning = rest.partition("|")
             query.columns[column.strip()] = meaning.strip()

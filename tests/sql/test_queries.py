@@ -192,4 +192,12 @@ def test_several_datasets(replayed):
 def test_header_errors():
     with pytest.raises(QueryError, match="param: name TYPE = default"):
         library.parse("x", "-- param: nonsense\nSELECT 1")
+    for default, words in (
+        ("INTEGER = few", "'few' is not of type INTEGER"),
+        (f"INTEGER = {1 << 64}", "beyond 64 bits"),
+        ("DOUBLE = nan", "no number to reckon with"),
+        ("TIME = noon", "'noon' is no time"),
+    ):
+        with pytest.raises(QueryError, match=f"query x: in the header, parameter n: .*{words}"):
+            library.parse("x", f"-- param: n {default} | meaning\nSELECT $n")
     assert library.parse("x", "SELECT 1").question == ""
