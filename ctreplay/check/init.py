@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -28,7 +29,10 @@ checks:
 
 
 def write(captures: Sequence[str], target: Path, cache: Cache) -> int:
-    """Write `target` with an item for each capture; the number of assertions. Raises CaptureError, OSError."""
+    """Write `target` with an item for each capture; the number of assertions.
+
+    Raises CaptureError, ValueError for a name that no check file can hold, OSError.
+    """
     from ctreplay.sql import open_dataset
 
     folder = target.absolute().parent
@@ -37,6 +41,8 @@ def write(captures: Sequence[str], target: Path, cache: Cache) -> int:
     parts = [_HEAD]
     for number, capture in enumerate(captures):
         name = Path(os.path.relpath(capture, folder)).as_posix()
+        if not name.isascii() and any("\ud800" <= char <= "\udfff" for char in name):
+            raise ValueError(f"{capture}: a name that is not UTF-8 cannot stand in a check file; rename the capture")
         dataset, _ = cache.dataset((name,), Options(), folder)
         with open_dataset(dataset) as db:
             parts.append(("\n" if number else "") + "\n".join(_item(db, name)) + "\n")
@@ -48,11 +54,14 @@ def write(captures: Sequence[str], target: Path, cache: Cache) -> int:
 
 
 def _quoted(text: str) -> str:
-    """A YAML text; plain where that is safe."""
-    import json
+    """A YAML text; plain where that is safe. Control characters are escaped."""
+    import yaml
 
     safe = all(char.isalnum() or char in "/._-" for char in text) and text[:1].isalpha()
-    return text if safe and text.lower() not in ("true", "false", "null") else json.dumps(text, ensure_ascii=False)
+    if safe and text.lower() not in ("true", "false", "null"):
+        return text
+    quoted: str = yaml.safe_dump(text, default_style='"', allow_unicode=True, width=math.inf)
+    return quoted.removesuffix("\n")
 
 
 def _count(db: duckdb.DuckDBPyConnection, sql: str) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 from pathlib import Path
@@ -330,6 +331,21 @@ def test_init_writes_checks_that_hold(run, folder):
     assert run("check", "--init", "web.pcap", cwd=folder).returncode == 2, "an existing file stays"
     c.pcap(folder / "web.pcap", c.talk())
     assert run("check", "-j", "1", cwd=folder).returncode == 1
+
+
+def test_init_with_odd_names(run, folder):
+    names = ["bell\x07 del\x7f.pcap", 'é - 😀 \u2028: \\"x".pcap', "*.pcap"]
+    for name in names:
+        (folder / name).write_bytes((folder / "web.pcap").read_bytes())
+        done = run("check", "--init", name, "-o", "odd.ctreplay.yaml", cwd=folder)
+        assert done.returncode == 0, done.stderr
+        assert run("check", "odd.ctreplay.yaml", "-j", "1", cwd=folder).returncode == 0
+        (folder / "odd.ctreplay.yaml").unlink()
+    latin = os.fsdecode(b"caf\xe9.pcap")
+    (folder / latin).write_bytes((folder / "web.pcap").read_bytes())
+    done = run("check", "--init", latin, "-o", "odd.ctreplay.yaml", cwd=folder)
+    assert done.returncode == 2 and "not UTF-8" in done.stderr and "rename" in done.stderr
+    assert not (folder / "odd.ctreplay.yaml").exists()
 
 
 def test_lines_fit_narrow_terminals(run, folder):
