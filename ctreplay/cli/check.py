@@ -140,7 +140,7 @@ def _run(
             if stop and fail_fast:
                 break
     if update:
-        _update(loaded, reports)
+        _update(loaded, reports, as_json)
     seconds = time.perf_counter() - began
     statuses = [outcome.status for _, report in reports for outcome in report.outcomes]
     errors = statuses.count(ERROR) + sum(bool(report.error) for _, report in reports)
@@ -166,14 +166,14 @@ def _run(
     return EXIT_USAGE if errors else EXIT_FAILED if FAILED in statuses else 0
 
 
-def _update(loaded: list[CheckFile], reports: list[tuple[Job, Report]]) -> None:
+def _update(loaded: list[CheckFile], reports: list[tuple[Job, Report]], as_json: bool) -> None:
     from ctreplay.check.update import UpdateError, apply
 
     try:
         for path, lines in apply(loaded, reports):
             print(f"updated {printable(path)}", file=sys.stderr)
             for text in lines:
-                print(printable(text))
+                print(printable(text), file=sys.stderr if as_json else sys.stdout)
     except UpdateError as exc:
         fail(str(exc))
     except OSError as exc:

@@ -348,6 +348,13 @@ def test_init_with_odd_names(run, folder):
     assert not (folder / "odd.ctreplay.yaml").exists()
 
 
+def test_update_as_json_is_one_object(run, folder):
+    checks(folder, "sql: SELECT count(*) AS n FROM connections\n        equals: |\n          n\n          1")
+    done = run("check", "--update", "--json", cwd=folder)
+    assert json.loads(done.stdout)["results"][0]["message"] == "updated"
+    assert "+          5" in done.stderr
+
+
 def test_lines_fit_narrow_terminals(run, folder):
     checks(folder, "expect: {invalid_packets: 0}", "sql: SELECT * FROM connections")
     for columns in (80, 120):
