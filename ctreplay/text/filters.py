@@ -109,8 +109,10 @@ def _ranges(option: str, value: str) -> Callable[[int], bool]:
             except OSError:
                 raise _fail(option, value, "neither a port, a range such as 8000-8999, nor a service") from None
             pair = (port, port)
-        if not 0 <= pair[0] <= pair[1] <= 65535:
+        if min(pair) < 0 or max(pair) > 65535:
             raise _fail(option, value, "ports run from 0 to 65535")
+        if pair[0] > pair[1]:
+            raise _fail(option, value, f"a range begins with its lower end: {pair[1]}-{pair[0]}")
         found.append(pair)
     return lambda port: any(low <= port <= high for low, high in found)
 
@@ -140,11 +142,14 @@ def state(option: str, value: str) -> Test:
 
 def status(option: str, value: str) -> Test:
     bits, unset = 0, 0
-    for name in value.upper().split(","):
-        name = name.strip()
-        if name in ("UNSET", "UNREPLIED"):
-            # conntrack's UNSET: neither replied nor assured
-            unset |= _STATUS["SEEN_REPLY"] | (_STATUS["ASSURED"] if name == "UNSET" else 0)
+    given = [name.strip() for name in value.upper().split(",")]
+    for name in given:
+        if name == "UNSET":
+            # beside others it adds nothing, as in conntrack, which refuses it alone
+            if set(given) == {"UNSET"}:
+                unset |= _STATUS["SEEN_REPLY"] | _STATUS["ASSURED"]
+        elif name == "UNREPLIED":
+            unset |= _STATUS["SEEN_REPLY"]
         elif name in _STATUS:
             bits |= _STATUS[name]
         else:
