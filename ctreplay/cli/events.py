@@ -67,7 +67,11 @@ def events(
     if json:
         options.add("json")
     wanted = kinds(event_mask)
-    window = Window(instant(since, "--from") if since else None, instant(up_to, "--to") if up_to else None)
+    window = Window(
+        None if since is None else instant(since, "--from"), None if up_to is None else instant(up_to, "--to")
+    )
+    if window.since is not None and window.since.kind == "end":
+        fail("--from end: no event follows the last packet")
     if len(sources) > 1 and sources[-1] == "expect":
         from ctreplay.cli.expectations import show_events
 
@@ -77,9 +81,10 @@ def events(
     # SCTP's verification tags are in no table, nor is when a packet without a row was processed
     again = "save" in options or bool(window.packets)
     source = (open_origin if again else open_dataset_or_origin)(sources, sysctl, sysctl_file, capture, helper)
+    found = history(source, window)
     with printed(options) as show:
         shown = 0
-        for event in history(source, window):
+        for event in found:
             if event.kind in wanted and filters(event.flow):
                 show(event)
                 shown += 1
@@ -127,26 +132,37 @@ def kinds(mask: str) -> set[str]:
 
 
 def history(source: Origin | Path, window: Window) -> Iterator[Event]:
-    """Events within the window."""
-    if isinstance(source, Path):
+    """Events within the window. Ends the command when its end lies before its beginning."""
+    if not isinstance(source, Path):
+        found, window, first_ts = replayed(source, window)
+    else:
         from ctreplay.sql import DatasetError, read_run
-        from ctreplay.text.history import from_dataset
 
         try:
             run = read_run(source)
         except DatasetError as exc:
             fail(str(exc))
-        shows = {name: bool(run["sysctls"].get(f"nf_conntrack_{name}", 1)) for name in ("acct", "timestamp")}
-        try:
-            yield from within(
-                from_dataset(source, accounting=shows["acct"], timestamps=shows["timestamp"]),
-                window,
-                run["first_ts_ns"] or 0,
-            )
-        except DatasetError as exc:
-            fail(str(exc))
-    else:
-        yield from within(*replayed(source, window))
+        found, first_ts = listed(source, run["sysctls"]), run["first_ts_ns"]
+    check_order(window, first_ts)
+    return within(found, window, first_ts or 0)
+
+
+def listed(dataset: Path, sysctls: dict[str, int]) -> Iterator[Event]:
+    """Events of a dataset's tables."""
+    from ctreplay.sql import DatasetError
+    from ctreplay.text.history import from_dataset
+
+    shows = {name: bool(sysctls.get(f"nf_conntrack_{name}", 1)) for name in ("acct", "timestamp")}
+    try:
+        yield from from_dataset(dataset, accounting=shows["acct"], timestamps=shows["timestamp"])
+    except DatasetError as exc:
+        fail(str(exc))
+
+
+def check_order(window: Window, first_ts: int | None) -> None:
+    """End the command when the window's end lies before its beginning."""
+    if first_ts is not None and window.backwards(first_ts):
+        fail("--from and --to: the second moment lies before the first")
 
 
 def within(found: Iterator[Event], window: Window, first_ts: int) -> Iterator[Event]:
@@ -163,8 +179,8 @@ def within(found: Iterator[Event], window: Window, first_ts: int) -> Iterator[Ev
         yield event
 
 
-def replayed(origin: Origin, window: Window) -> tuple[Iterator[Event], Window, int]:
-    """Events of a replay, the window with all that it has to know, and the time of the first packet."""
+def replayed(origin: Origin, window: Window) -> tuple[Iterator[Event], Window, int | None]:
+    """Events of a replay, the window with all that it has to know, and the time of the first packet (if any)."""
     from ctreplay.text.history import EventSink
     from ctreplay.timetravel.instant import END
 
@@ -175,10 +191,10 @@ def replayed(origin: Origin, window: Window) -> tuple[Iterator[Event], Window, i
         taken.clear()
         return EventSink(taken.append, shows["acct"], shows["timestamp"])
 
-    def work(travel: Any) -> tuple[Window, int]:
+    def work(travel: Any) -> tuple[Window, int | None]:
         settled = settle(travel, window)
         travel.to(END)
-        return settled, travel.first_ts or 0
+        return settled, travel.first_ts
 
     settled, first_ts = journey(origin, work, sink=sink)
     return iter(taken), settled, first_ts

@@ -91,20 +91,21 @@ class Told:
 def show_events(origin: Origin, kinds: set[str], window: Window, options: set[str], filters: Filters) -> None:
     """Lines of `conntrack -E expect`, in order."""
     from ctreplay import __version__
-    from ctreplay.cli.events import settle
+    from ctreplay.cli.events import check_order, settle
     from ctreplay.timetravel.instant import END
 
     if options & {"xml", "save"}:
         fail("events … expect: as lines, with -o timestamp, or as json")
 
-    def work(travel: Any) -> tuple[list[tuple[int, int | None, str]], Window, int]:
+    def work(travel: Any) -> tuple[list[tuple[int, int | None, str]], Window, int | None]:
         journal = travel.helpers.table.journal = Told(kinds, options, filters)
         settled = settle(travel, window)
         travel.to(END)
-        return journal.events, settled, travel.first_ts or 0
+        return journal.events, settled, travel.first_ts
 
     events, settled, first_ts = journey(origin, work)
-    shown = [text for ts, packet, text in events if settled.holds(ts, packet, first_ts)]
+    check_order(settled, first_ts)
+    shown = [text for ts, packet, text in events if settled.holds(ts, packet, first_ts or 0)]
     sys.stdout.writelines(text + "\n" for text in shown)
     _note_watched(origin)
     note(f"ctreplay {__version__}: {len(shown)} expectation events have been shown.")

@@ -82,6 +82,16 @@ class Window:
             up_to = replace(up_to, clock=clocks[up_to.value])
         return Window(since, up_to)
 
+    def backwards(self, first_ts: int) -> bool:
+        """Whether the second instant lies before the first."""
+        since, up_to = self.since, self.up_to
+        if since is None or up_to is None or up_to.kind == "end":
+            return False
+        if since.kind == up_to.kind == "packet":
+            return up_to.value < since.value
+        low, high = (one.clock if one.kind == "packet" else one.at(first_ts) for one in (since, up_to))
+        return high < low
+
     def begun(self, ts: int, packet: int | None, first_ts: int) -> bool:
         """Whether what happens at `ts`, by `packet` (None: a timer), lies at the first instant or after it."""
         since = self.since

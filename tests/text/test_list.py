@@ -304,6 +304,27 @@ def test_events_window_and_mask(mix: Path, run: Run, tmp_path: Path) -> None:
     for line in run("events", mix, "--json")[1].splitlines():
         assert json.loads(line)["event"] in ("NEW", "UPDATE", "DESTROY")
     assert run("events", mix, "-e", "OLD")[0] == 2
+    assert run("events", mix, "--from", "")[0] == run("events", mix, "--to", "")[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("since", "up_to"),
+    (("+5s", "+1s"), ("packet:9", "packet:8"), ("packet:40", "+10ms"), ("2023-11-14T22:13:21Z", "packet:3")),
+)
+@pytest.mark.parametrize("more", ([], ["-o", "xml"], ["expect"]))
+def test_a_window_that_ends_before_it_begins(
+    since: str, up_to: str, more: list[str], mix: Path, run: Run, tmp_path: Path
+) -> None:
+    target = tmp_path / "mix.ctreplay"
+    assert run(mix, "-o", target, "-q")[0] == 0
+    for source in (mix, target):
+        words = [source, *more]
+        code, out, err = run("events", *words, "--from", since, "--to", up_to)
+        assert code == 2 and not out and "the second moment lies before the first" in err
+        code, _, err = run("events", *words, "--from", since, "--to", since)
+        assert code == 0, err
+        code, out, err = run("events", *words, "--from", "end")
+        assert code == 2 and not out and "no event follows" in err
 
 
 def test_a_moment_beyond_all_time_is_the_end(mix: Path, run: Run) -> None:
