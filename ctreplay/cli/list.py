@@ -57,8 +57,13 @@ def show_table(
     options = forms(output, _FORMS)
     if json:
         options.add("json")
-    if diff is not None and options & {"xml", "save"}:
-        fail("--diff: as lines or json, not xml or save")
+    if diff is not None:
+        if options & {"xml", "save", "proc"}:
+            fail("--diff: as lines or json, not xml, save or proc")
+        if at != "end":
+            fail("--at and --diff exclude each other: --diff names both of its moments")
+        if shown_table == "expect":
+            fail("--diff compares entries, not expectations")
     origin = open_origin(sources, sysctl, sysctl_file, capture, helper)
     if shown_table == "expect":
         from ctreplay.cli.expectations import show_expectations

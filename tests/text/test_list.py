@@ -177,6 +177,9 @@ def test_filters(mix: Path, run: Run) -> None:
         (["--helper", "fpt"], "did you mean ftp?"),
         (["--sysctl", "nf_conntrack_udp_timout=3"], "did you mean nf_conntrack_udp_timeout?"),
         (["--diff", "+1s", "+0s"], "before the first"),
+        (["--diff", "+0s", "+1s", "--at", "+1s"], "exclude each other"),
+        (["--diff", "+0s", "+1s", "-o", "proc"], "as lines or json"),
+        (["expect", "--diff", "+0s", "+1s"], "not expectations"),
     ),
 )
 def test_usage(arguments: list[str], words: str, mix: Path, run: Run) -> None:
