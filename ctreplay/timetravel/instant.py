@@ -16,7 +16,10 @@ _UNIT = r"(?:ns|us|µs|ms|min|s|m|h|d)"
 _DURATION = re.compile(rf"(?:{_NUMBER}{_UNIT})+")
 _PART = re.compile(rf"({_NUMBER})({_UNIT})")
 _CLOCK = r"(\d{2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,9}))?)?"
-_ISO = re.compile(rf"(\d{{4}})-(\d{{2}})-(\d{{2}})(?:[T ]{_CLOCK})?\s*(Z|[+-]\d{{2}}:?(?:\d{{2}})?)?", re.I)
+_ZONE = r"\s*(Z|[+-]\d{2}:?(?:\d{2})?)?"
+_ISO = re.compile(rf"(\d{{4}})-(\d{{2}})-(\d{{2}})(?:[T ]{_CLOCK})?{_ZONE}", re.I)
+# without a time of day it would be a number of seconds
+_BASIC = re.compile(rf"(\d{{4}})(\d\d)(\d\d)T(\d\d)(\d\d)(?:(\d\d)(?:[.,](\d{{1,9}}))?)?{_ZONE}", re.I)
 _TIME = re.compile(rf"{_CLOCK}\s*(Z)?", re.I)
 _EPOCH = re.compile(rf"({_NUMBER})(s|ms|us|µs|ns)?")
 # an integer this large without a unit cannot be seconds any more (year 5138)
@@ -141,7 +144,7 @@ def parse(text: str) -> Instant:
         if unit is None:
             unit = "ns" if "." not in digits and int(digits) >= _TOO_LARGE_FOR_SECONDS else "s"
         return Instant("ts", _fits(scaled(digits, _UNITS[unit]), text))
-    if match := _ISO.fullmatch(text):
+    if match := _ISO.fullmatch(text) or _BASIC.fullmatch(text):
         return Instant("ts", _fits(_iso(match, text), text))
     if match := _TIME.fullmatch(text):
         hours, minutes, seconds = int(match[1]), int(match[2]), int(match[3] or 0)
