@@ -53,6 +53,8 @@ def extract(
 
     if query and sql:
         fail("--query and -c exclude each other")
+    if param and not query:
+        fail("--param belongs to --query; write values into the SQL of -c")
     if not (conns or query or sql):
         fail("nothing to extract: name connections, or use --query NAME or -c SQL")
     suffix = output.suffix.lower()

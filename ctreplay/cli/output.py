@@ -109,7 +109,11 @@ def _text(result: Result, form: Format, file: TextIO, limit: int) -> None:
 def _parquet(result: Result, output: Path) -> None:
     import pyarrow.parquet as pq
 
-    with pq.ParquetWriter(output, result.schema, compression="zstd", version="2.6") as writer:
+    # opened here, so that what is wrong with the file is told as of every other
+    with (
+        open(output, "wb") as file,
+        pq.ParquetWriter(file, result.schema, compression="zstd", version="2.6") as writer,
+    ):
         for batch in result.batches:
             writer.write_batch(batch)
 

@@ -69,6 +69,8 @@ def query(
         form = Format.json
     params = parse_params(param)
     if output is not None:
+        if output.is_dir():
+            fail(f"-o {output}: a folder; name a file")
         for dataset in datasets:
             if output.resolve().parent == Path(dataset).resolve():
                 fail(f"{output}: results are not written into a dataset; choose another folder")

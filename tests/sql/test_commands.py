@@ -125,6 +125,12 @@ def test_errors_are_one_line(replayed, run_ctreplay, tmp_path):
         ((dataset, "-c", "SELECT 1", "-p", "a=b"), "named queries and files"),
         ((dataset, "half_open", "-p", "a"), "NAME=VALUE"),
         ((dataset, "half_open", "-o", dataset / "x.csv"), "not written into a dataset"),
+        ((dataset, "half_open", "-o", tmp_path), "a folder; name a file"),
+        ((dataset, "half_open", "-o", "", "--format", "parquet"), "a folder; name a file"),
+        (
+            (dataset, "half_open", "-o", tmp_path / "no" / "x", "--format", "parquet"),
+            f"directory: {tmp_path / 'no' / 'x'}",
+        ),
         ((replayed("tftp.pcap", "notable"), "idle_gaps"), "--packets all"),
     ]:
         done = run_ctreplay("query", *args)

@@ -175,6 +175,7 @@ def test_errors(replayed, run_ctreplay, tmp_path):
         ((dataset, "-c", "SELECT 99999 AS packet", "-o", tmp_path / "x.pcap"), "there is no packet 99999"),
         ((dataset, "-c", "SELECT 'x' AS packet", "-o", tmp_path / "x.pcap"), "is no number"),
         ((tmp_path / "none", "1", "-o", tmp_path / "x.pcap"), "no such dataset"),
+        ((dataset, "-c", "SELECT 1 AS packet", "-p", "a=b", "-o", tmp_path / "x.pcap"), "--param belongs to --query"),
         ((dataset, "1", "-o", tmp_path / "no" / "x.pcap"), "No such file"),
     ]:
         done = run_ctreplay("extract", *args)
