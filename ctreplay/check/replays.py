@@ -20,6 +20,9 @@ from ctreplay.check.model import Options
 
 _KEEP_DAYS = 30
 _ENTRY = "entry.json"
+# what the cache names its entries, and what it is still writing: a folder may hold other things than these
+_NAME = re.compile(r".+-[0-9a-f]{24}\.ctreplay")
+_WORKING = ".ctreplay-new-"
 # parts of the package that a replay's rows depend on
 _ENGINE = ("*.py", "*.so", "*.pyd", "capture/*", "decode/*", "tracker/**/*", "helpers/*", "dataset/*")
 
@@ -119,7 +122,7 @@ class Cache:
                 return entry, True
             shutil.rmtree(entry, ignore_errors=True)
         self.folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".new-", dir=self.folder) as working:
+        with tempfile.TemporaryDirectory(prefix=_WORKING, dir=self.folder) as working:
             made = Path(working).resolve() / entry.name
             replay_into(captures, options, folder, made)
             (made / _ENTRY).write_text(json.dumps(_contents(made)), encoding="utf-8")
@@ -137,8 +140,8 @@ class Cache:
         with contextlib.suppress(OSError):
             for one in self.folder.iterdir():
                 age = one.stat().st_mtime
-                if (one.name.endswith(".ctreplay") and age < oldest) or (
-                    one.name.startswith(".new-") and age < time.time() - 86400
+                if (_NAME.fullmatch(one.name) and age < oldest) or (
+                    one.name.startswith(_WORKING) and age < time.time() - 86400
                 ):
                     shutil.rmtree(one, ignore_errors=True)
 

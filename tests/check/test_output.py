@@ -211,9 +211,25 @@ def test_cache_is_used_and_mistrusted(run, folder):
     assert "(0 from the cache)" in run(*arguments, cwd=folder).stdout
     c.pcap(folder / "web.pcap", c.talk())
     assert "(0 from the cache)" in run(*arguments, cwd=folder).stdout
-    assert not list(cache.glob(".new-*"))
+    assert {one.suffix for one in cache.iterdir()} == {".ctreplay"}
     (folder / "file").write_text("")
     assert run("check", "--cache", "file", cwd=folder).returncode == 2
+
+
+def test_only_what_the_cache_wrote_is_pruned(run, folder):
+    checks(folder, "expect: {connections: 5}")
+    assert run("check", "--cache", ".", cwd=folder).returncode == 0
+    (entry,) = folder.glob("*.ctreplay")
+    mine = [folder / name for name in ("mine.ctreplay", "web-2026.ctreplay", ".new-ideas")]
+    left = folder / ".ctreplay-new-a1b2c3d4"
+    for one in (*mine, left):
+        one.mkdir()
+    for one in (*mine, left, entry):
+        os.utime(one, (0, 0))
+    c.pcap(folder / "web.pcap", c.without(c.talk(), 0))
+    run("check", "--cache", ".", cwd=folder)
+    assert all(one.is_dir() for one in mine)
+    assert not left.exists() and not entry.exists()
 
 
 def test_junit_and_github_with_hostile_names(run, folder):
