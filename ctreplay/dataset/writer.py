@@ -119,6 +119,8 @@ class DatasetWriter:
             raise DatasetExists(target)
         if target.is_dir() and not target.is_symlink() and not (target / "run.json").exists() and any(target.iterdir()):
             raise NotReplaceable(target, "a folder that is no dataset; remove it yourself, or choose another")
+        if os.path.lexists(target) and not target.is_dir() and not target.is_symlink():
+            raise NotReplaceable(target, "a file, no dataset; remove it yourself, or choose another name")
         target.parent.mkdir(parents=True, exist_ok=True)
         self.folder = _partial(self.target)
         self.rows = dict.fromkeys(STREAMED, 0)

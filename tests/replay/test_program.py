@@ -91,18 +91,32 @@ def test_an_existing_dataset_stays(tmp_path: Path) -> None:
     assert {path.name: path.stat().st_mtime_ns for path in (tmp_path / "x").iterdir()} != before
 
 
-@pytest.mark.parametrize("what", ["file", "link"])
-def test_force_replaces_whatever_is_there(tmp_path: Path, what: str) -> None:
+def test_force_replaces_a_link(tmp_path: Path) -> None:
     target = tmp_path / "x"
     (tmp_path / "kept").write_text("kept")
-    if what == "file":
-        target.write_text("not a dataset")
-    else:
-        target.symlink_to(tmp_path / "kept")
+    target.symlink_to(tmp_path / "kept")
     assert run(SAMPLE, "-o", target, "-q").returncode == 2
     assert run(SAMPLE, "-o", target, "-q", "--force").returncode == 0
     assert (target / "run.json").is_file() and (tmp_path / "kept").read_text() == "kept"
     assert leftovers(tmp_path) == ["kept", "x"]
+
+
+@pytest.mark.parametrize("what", ["file", "pipe", "folder"])
+def test_force_spares_what_is_no_dataset(tmp_path: Path, what: str) -> None:
+    target = tmp_path / "x"
+    if what == "file":
+        target.write_text("mine")
+    elif what == "pipe":
+        os.mkfifo(target)
+    else:
+        target.mkdir()
+        (target / "mine").write_text("mine")
+    before = target.lstat()
+    done = run(SAMPLE, "-o", target, "-q", "--force")
+    assert done.returncode == 2 and "no dataset; remove it yourself" in done.stderr
+    assert os.path.samestat(before, target.lstat()) and leftovers(tmp_path) == ["x"]
+    with pytest.raises(FileExistsError):
+        ctreplay.replay(SAMPLE, target, force=True)
 
 
 @pytest.mark.parametrize("what", ["itself", "its folder", "a link to it", "the folder above"])
