@@ -43,7 +43,7 @@ EDITS: list[tuple[str, str, str]] = [
     (TCP, "if new == _SYN_SENT and old >= _TIME_WAIT", "if new == _SYN_SENT and old > _TIME_WAIT"),
     (TCP, "(snd.flags | rcv.flags) & _CLOSE_INIT", "snd.flags & _CLOSE_INIT"),
     (TCP, "(e.last_dir == direction and e.last_index == _CLASS_RST)", "e.last_index == _CLASS_RST"),
-    (TCP, "and e.last_dir != direction\n                and p.ack == e.last_end", "and p.ack == e.last_end"),
+    (TCP, "and e.last_dir != direction and p.ack == e.last_end", "and p.ack == e.last_end"),
     (TCP, "rcv.maxwin = e.last_win if e.last_win else 1", "rcv.maxwin = e.last_win"),
     (TCP, "liberal = snd.flags & _LIBERAL", "liberal = 0"),
     (TCP, "old == _LAST_ACK\n                and cls == _CLASS_ACK", "cls == _CLASS_ACK"),
@@ -136,7 +136,7 @@ EDITS: list[tuple[str, str, str]] = [
     (ICMP, "if kind < 128:\n            return self.error", "if kind < 5:\n            return self.error"),
     (ICMP, "130 <= kind <= 136 or kind == 143", "130 <= kind <= 136 or kind == 142"),
     (ICMP, "if probe.dst_lo != p.dst_lo or probe.dst_hi != p.dst_hi:", "if probe.dst_lo != p.dst_lo:"),
-    (ICMP, "kind << 8 | (dport & 0xFF)", "kind << 8"),
+    (ICMP, "kind << 8 | (dport & 0xFF)\n            return True\n        if proto == _ICMPV6", "kind << 8\n            return True\n        if proto == _ICMPV6"),
     (ICMP, "if p.l4_len < 48 or p.buf[o + 41] == 0:", "if p.l4_len < 48:"),
     (ICMP, "p.src_hi >> 48 & 0xFFC0 != _LINK_LOCAL", "p.src_hi >> 48 != _LINK_LOCAL"),
     (TIMERS, "if e.deadline <= e.queued:\n                    return e", "return e"),
@@ -144,16 +144,16 @@ EDITS: list[tuple[str, str, str]] = [
     (TIMERS, "e.queued = slot << _SHIFT\n        i = slot & _MASK", "pass\n        i = slot & _MASK"),
     (TRACKER, "if p.direction == 1 or e.status & _SEEN_REPLY:", "if e.status & _SEEN_REPLY:"),
     (TRACKER, "if e.in_table and e.deadline < e.queued:", "if False:"),
-    (TRACKER, "if p.timeout_ns:\n                    e.deadline = self.now + p.timeout_ns\n", "if p.timeout_ns:\n                    e.deadline = self.now + p.timeout_ns + 1\n"),
+    (TRACKER, "if p.refreshed:\n            e.deadline = self.now + p.timeout_ns\n", "if p.refreshed:\n            e.deadline = self.now + p.timeout_ns + 1\n"),
     (TRACKER, "self.table.count + 1 > self.limit.maximum", "self.table.count > self.limit.maximum"),
     (TRACKER, "e.reply_bytes += p.l3_len", "e.reply_bytes += p.caplen"),
     (LIMIT, "_BUCKETS_TRIED = 8", "_BUCKETS_TRIED = 7"),
     (LIMIT, "_HELP_ABOVE = 95", "_HELP_ABOVE = 94"),
-    (LIMIT, "6: (4, 5, 6, 7, 8)", "6: (4, 5, 6, 7)"),
-    (DEFRAG, "queue.deadline <= now:\n            self.kill", "queue.deadline < now:\n            self.kill"),
+    (LIMIT, "4 <= e.state <= 8", "4 <= e.state <= 7"),
+    (DEFRAG, "while queue is not None and queue.deadline <= now", "while queue is not None and queue.deadline < now"),
     (QUEUES, "elif offset >= begin and end <= stop:", "elif offset == begin and end == stop:"),
     (QUEUES, "and (queue.proto == p.proto or queue.family != _IPV4)", ""),
-    (QUEUES, "queue.older.newer = queue.newer", "pass"),
+    (QUEUES, "queue.older.newer = queue.newer\n        if queue.newer", "pass\n        if queue.newer"),
     (DEFRAG, "if distance and rid - queue.rid > distance", "if distance and rid - queue.rid > distance + 1"),
     (DEFRAG, "if end & 7:\n                end &= ~7", "if False:\n                end &= ~7"),
     (DEFRAG, "{6: 20, 17: 8, 58: 8}", "{6: 16, 17: 8, 58: 8}"),
@@ -171,7 +171,7 @@ EDITS: list[tuple[str, str, str]] = [
     (LINK, "o += (size + 3) & ~3", "o += size"),
     (RARE, "(4 if qos and flags & 0x80 else 0)", "0"),
     (RARE, "size += frame[14] & 0x1F", "size += 0"),
-    (ENTRIES, "and e.rdport == p.dport", ""),
+    (ENTRIES, "and e.rdport == p.dport\n", "\n"),
     (ENGINE, "if p.ts < tracker.now and tracker.started:", "if p.ts <= tracker.now and tracker.started:"),
 ]  # fmt: skip
 
@@ -191,8 +191,6 @@ ALL = ["tests/unit", "tests/property/test_frames.py", "tests/kernel/test_scenari
 def noticed(python: str, file: str, old: str, new: str) -> bool:
     """Whether a test fails with this edit."""
     source = (ROOT / "ctreplay" / file).read_text()
-    if old not in source:
-        raise SystemExit(f"{file} holds no more: {old}")
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "project"
         ignore = shutil.ignore_patterns("*.so", "__pycache__", "build", "*.ctreplay")
@@ -200,7 +198,7 @@ def noticed(python: str, file: str, old: str, new: str) -> bool:
             shutil.copytree(ROOT / name, copy / name, ignore=ignore)
         shutil.copy(ROOT / "pyproject.toml", copy)
         (copy / "sample_pcaps").symlink_to(ROOT / "sample_pcaps")
-        (copy / "ctreplay" / file).write_text(source.replace(old, new, 1))
+        (copy / "ctreplay" / file).write_text(source.replace(old, new))
         for tests in [FIRST[file]] if file in FIRST else []:
             if not passes(python, copy, tests):
                 return True
