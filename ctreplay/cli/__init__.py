@@ -80,7 +80,7 @@ def main(*, freeze: bool = False) -> None:
         _work(freeze)
     except Exit as exc:
         if exc.message:
-            complain(exc.message)
+            complain(exc.message, exc.more)
         code = exc.code
     except SystemExit as exc:
         # the option parser's own way to end

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import sys
 import time
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from ctreplay.cli.common import EXIT_FAILED, EXIT_USAGE, Exit, complain, fail, note, note_damage, printable
+from ctreplay.cli.common import EXIT_FAILED, EXIT_USAGE, Exit, complain, fail, json_text, note, note_damage, printable
 
 if TYPE_CHECKING:
     from ctreplay.check.model import CheckFile
@@ -95,7 +94,7 @@ def _list(planned: list[Job], as_json: bool) -> None:
             for job in planned
             for one in job.task.assertions
         ]
-        print(json.dumps(rows, ensure_ascii=False))
+        print(json_text(rows))
         return
     for job in planned:
         for one in job.task.assertions:
@@ -147,7 +146,7 @@ def _run(
     if as_json:
         from ctreplay.check.machine import as_object
 
-        print(json.dumps(as_object(reports, seconds), ensure_ascii=False))
+        print(json_text(as_object(reports, seconds)))
     else:
         print(show.summary(reports, seconds))
     if junit is not None:

@@ -6,7 +6,7 @@ import codecs
 import io
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -43,15 +43,16 @@ EXIT_INTERRUPTED = 130
 class Exit(Exception):
     """End the command with a code and, on stderr, a message."""
 
-    def __init__(self, code: int, message: str = "") -> None:
+    def __init__(self, code: int, message: str = "", more: Sequence[str] = ()) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
+        self.more = more
 
 
-def fail(message: str, code: int = EXIT_USAGE) -> NoReturn:
-    """End with a message on stderr."""
-    raise Exit(code, message)
+def fail(message: str, code: int = EXIT_USAGE, *, more: Sequence[str] = ()) -> NoReturn:
+    """End with a message on stderr; `more`: lines that follow."""
+    raise Exit(code, message, more)
 
 
 def printable(text: object) -> str:
@@ -68,10 +69,32 @@ def printable(text: object) -> str:
     return "".join(found).encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def complain(message: str) -> None:
-    """One message on stderr."""
-    lines = [printable(line) for line in message.splitlines()]
-    print("ctreplay: " + "\n".join(lines), file=sys.stderr)
+def json_text(found: object, *, default: Callable[[Any], Any] | None = None) -> str:
+    """JSON on one line, as printable as all other output: else the terminal would obey what it cannot show.
+
+    Bytes of a file name that are no UTF-8 become text as in run.json: no reader of JSON takes half a surrogate pair.
+    """
+    import json
+
+    text = json.dumps(found, ensure_ascii=False, default=default)
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else _json_escape(char) for char in text)
+
+
+def _json_escape(char: str) -> str:
+    if "\udc80" <= char <= "\udcff":
+        return f"\\\\x{ord(char) - 0xDC00:x}"
+    if "\ud800" <= char <= "\udfff":
+        return f"\\\\u{ord(char):x}"
+    import json
+
+    return json.dumps(char)[1:-1]
+
+
+def complain(message: str, more: Sequence[str] = ()) -> None:
+    """One message on stderr; `more`: lines that follow. A name cannot begin a line of its own."""
+    print("ctreplay: " + "\n".join(map(printable, (message, *more))), file=sys.stderr)
 
 
 def _plainly(error: UnicodeError) -> tuple[str, int]:

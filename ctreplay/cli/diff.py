@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from pathlib import Path
 
 import typer
 
-from ctreplay.cli.common import EXIT_FAILED, Exit, fail, note_damage, read_sysctls
+from ctreplay.cli.common import EXIT_FAILED, Exit, fail, json_text, note_damage, read_sysctls
 from ctreplay.cli.replay import Level
 
 _UNITS = {"ns": 1, "us": 1_000, "µs": 1_000, "ms": 1_000_000, "s": 1_000_000_000, "": 1_000_000_000}
@@ -74,7 +73,7 @@ def diff(
                 except OSError as exc:
                     fail(f"--junit {junit}: {exc.strerror}")
             if as_json:
-                print(json.dumps(show.as_object(*pair, found), ensure_ascii=False))
+                print(json_text(show.as_object(*pair, found)))
             else:
                 for line in show.lines(*pair, found, limit):
                     print(line)

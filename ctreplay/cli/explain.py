@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as jsons
 import os
 import shlex
 import shutil
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ctreplay.cli.common import fail
+from ctreplay.cli.common import fail, json_text
 from ctreplay.cli.origin import Captures, Helpers, Json, SysctlFile, Sysctls, journey, open_origin
 from ctreplay.cli.pipes import kept
 
@@ -147,13 +146,13 @@ def of_ends(origin: Origin, again: str, conn: list[str], wanted: Wanted) -> Tupl
         lines.append(f"  {again} {name}   # {count}")
     if len(found) > _MOST_LISTED:
         lines.append(f"  … and {len(found) - _MOST_LISTED} more")
-    fail("\n".join(lines))
+    fail(lines[0], more=lines[1:])
 
 
 def write(found: dict[str, Any], kind: str, json: bool) -> None:
     """On stdout."""
     if json:
-        sys.stdout.write(jsons.dumps(found, ensure_ascii=False) + "\n")
+        sys.stdout.write(json_text(found) + "\n")
         return
     from ctreplay.explain import screen, worth
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import tempfile
@@ -13,7 +12,7 @@ from typing import Any, BinaryIO
 
 import typer
 
-from ctreplay.cli.common import counted, fail, note
+from ctreplay.cli.common import counted, fail, json_text, note
 from ctreplay.cli.origin import Captures
 from ctreplay.cli.query import parse_params
 
@@ -75,7 +74,7 @@ def extract(
     except duckdb.Error as exc:
         fail(f"{dataset}: a table cannot be read: {str(exc).splitlines()[0]}")
     if as_json:
-        print(json.dumps({"output": str(output), "packets": count, "connections": connections}))
+        print(json_text({"output": str(output), "packets": count, "connections": connections}))
         return
     what = f" of {counted(connections, 'connection')}" if connections else ""
     note(f"{counted(count, 'packet')}{what} written to {output}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import sys
@@ -16,6 +15,7 @@ from ctreplay.cli.common import (
     Exit,
     complain,
     fail,
+    json_text,
     meant,
     note_run,
     printable,
@@ -122,7 +122,6 @@ def _screen() -> Any:
 def show(found: dict[str, Any], *, as_json: bool) -> None:
     """Print the triage of the dataset just written."""
     if as_json:
-        json.dump(found, sys.stdout, ensure_ascii=False, default=str)
-        sys.stdout.write("\n")
+        print(json_text(found, default=str))
     else:
         _screen().render(found, sys.stdout)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
+from ctreplay.cli.common import json_text
 from ctreplay.cli.origin import instant, journey
 
 if TYPE_CHECKING:
@@ -68,9 +69,7 @@ def _object(flow: Flow) -> dict[str, Any]:
 
 def write_json(objects: list[dict[str, Any]]) -> None:
     """A JSON list with an object per line."""
-    import json
-
     if not objects:
         sys.stdout.write("[]\n")
         return
-    sys.stdout.write("[\n" + ",\n".join(json.dumps(one, ensure_ascii=False) for one in objects) + "\n]\n")
+    sys.stdout.write("[\n" + ",\n".join(json_text(one) for one in objects) + "\n]\n")

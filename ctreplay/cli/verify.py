@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
@@ -11,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from ctreplay.cli.common import EXIT_FAILED, Exit, counted, fail, note, note_run, printable, read_sysctls
+from ctreplay.cli.common import EXIT_FAILED, Exit, counted, fail, json_text, note, note_run, printable, read_sysctls
 from ctreplay.cli.pipes import kept
 
 if TYPE_CHECKING:
@@ -54,8 +52,7 @@ def verify(
             fail(printable(exc))
     note_run(found.run)
     if as_json:
-        json.dump(_as_json(found), sys.stdout, ensure_ascii=False, default=list)
-        sys.stdout.write("\n")
+        print(json_text(_as_json(found), default=list))
     else:
         _show(found, limit)
     if found.report.differences:

@@ -1,0 +1,66 @@
+"""Names that are made to be obeyed: whatever the command and form, what is printed is text and nothing else."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from .program import SAMPLES, command, environment
+
+# CSI of 8 bits, DEL, another direction of writing, a line separator, bytes that are no UTF-8
+NAME = b"a\xc2\x9b31m\x7f\xe2\x80\xae\xe2\x80\xa8\xff.pcap"
+# the locale that does not write bytes back as they came
+LOCALE = {"LC_ALL": "C.UTF-8", "PYTHONIOENCODING": "utf-8:strict"}
+
+
+def called(folder: Path, *words: str | bytes | Path) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        command(*map(os.fsdecode, words)), cwd=folder, env=environment() | LOCALE,
+        capture_output=True, check=False, timeout=60,
+    )  # fmt: skip
+
+
+def shown(done: subprocess.CompletedProcess[bytes]) -> str:
+    """What stdout says, when all of it is printable."""
+    for stream in (done.stdout, done.stderr):
+        lines = stream.decode("utf-8").split("\n")
+        assert all(map(str.isprintable, lines)), lines
+    assert b"internal error" not in done.stderr, done.stderr
+    return done.stdout.decode()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    shutil.copy(SAMPLES / "http_keepalive_reset.pcap", os.path.join(os.fsencode(tmp_path), NAME))
+    return tmp_path
+
+
+def test_json_is_printable_and_utf8(folder: Path) -> None:
+    """Half a surrogate pair, which stands for such a byte in Python, is no JSON to other readers."""
+    (folder / "ctreplay.yaml").write_text("checks:\n- captures: a*.pcap\n  assert:\n  - expect: {connections: 0}\n")
+    plain = called(folder, SAMPLES / "http_keepalive_reset.pcap", "-o", "plain.ctreplay", "-q")
+    assert plain.returncode == 0
+    for words in (
+        (NAME, "--json", "-o", NAME + b".ctreplay"),
+        ("check", "--json"),
+        ("check", "--list", "--json"),
+        ("diff", "plain.ctreplay", NAME, "--json"),
+        ("extract", "plain.ctreplay", "1", "-o", NAME + b".pcapng", "--json"),
+    ):
+        text = shown(called(folder, *words))
+        json.loads(text)
+        assert r"a\u009b31m\u007f\u202e\u2028\\xff" in text, words
+
+
+def test_a_name_begins_no_line_of_a_message(folder: Path) -> None:
+    """A workflow command is a line of its own, wherever a CI finds it."""
+    name = "x\n::error::y"
+    for words in (("list", name), ("diff", name, name), ("check", name), ("extract", name, "1", "-o", "x.pcap")):
+        done = called(folder, *words)
+        assert done.returncode == 2 and not shown(done)
+        assert rb"x\n::error::y" in done.stderr and done.stderr.count(b"\n") == 1, done.stderr
