@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ctreplay.diff.sides import Side
@@ -127,9 +126,11 @@ def compare(base: Side, new: Side, rules: Rules, most: int | None = None) -> Dif
 
 
 def _load(db: duckdb.DuckDBPyConnection, name: str, side: Side) -> None:
+    from ctreplay.sql import pattern_of
+
     db.execute(f"CREATE SCHEMA {name}")
     for table in ("connections", "transitions", "packets", "expectations", "stats"):
-        file = str(Path(side.dataset) / f"{table}.parquet").replace("'", "''")
+        file = pattern_of(side.dataset / f"{table}.parquet").replace("'", "''")
         db.execute(f"CREATE VIEW {name}.{table} AS SELECT * FROM read_parquet('{file}')")
 
 

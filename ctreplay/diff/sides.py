@@ -32,7 +32,7 @@ class Side:
 @contextlib.contextmanager
 def sides(base: str, new: str, base_options: Options, new_options: Options) -> Iterator[tuple[Side, Side]]:
     """Both sides; what has to be replayed is replayed at the same time. Raises SideError."""
-    from ctreplay.sql import DatasetError, read_run
+    from ctreplay.sql import DatasetError, in_text, read_run
 
     given = ((base, base_options, "base"), (new, new_options, "new"))
     with tempfile.TemporaryDirectory(prefix="ctreplay-diff-") as working:
@@ -48,6 +48,7 @@ def sides(base: str, new: str, base_options: Options, new_options: Options) -> I
                 made = Path(working) / side
                 dataset = made if made.is_dir() else Path(name)
                 found.append(Side(name, dataset, read_run(dataset), made.is_dir(), options))
+                in_text(dataset)
         except DatasetError as exc:
             raise SideError(str(exc)) from None
         yield found[0], found[1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -73,11 +74,29 @@ def _misshapen(run: Any) -> str:
     return ""
 
 
+def in_text(path: str | os.PathLike[str]) -> str:
+    """A path for DuckDB and Arrow, which take UTF-8 only. Raises DatasetError."""
+    name = os.fspath(path)
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise DatasetError(f"{name}: tables are read only where the path is UTF-8 text; rename the folder") from None
+    return name
+
+
+def pattern_of(path: str | os.PathLike[str]) -> str:
+    """What makes DuckDB read this one file, also where its path looks like a pattern of many. Raises DatasetError."""
+    name = in_text(path)
+    # where a backslash is, which it takes for a separator, no file fits the pattern and the name itself is tried
+    return name if "\\" in name else re.sub(r"[*?\[]", r"[\g<0>]", name)
+
+
 @contextmanager
 def readable(folder: Path) -> Iterator[None]:
     """For who reads tables with Arrow: turns what it says of a missing or damaged file into a DatasetError."""
     import pyarrow as pa
 
+    in_text(folder)
     try:
         yield
     except (pa.ArrowException, OSError) as exc:

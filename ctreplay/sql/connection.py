@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ctreplay import reasons
 from ctreplay.dataset.schema import TABLES
-from ctreplay.sql import DatasetError, foreign, macros, read_run, views
+from ctreplay.sql import DatasetError, foreign, in_text, macros, pattern_of, read_run, views
 from ctreplay.tracker import codes, sysctl
 
 if TYPE_CHECKING:
@@ -76,7 +76,9 @@ def connect(
     )
     # names of Python variables are no tables
     db.execute("SET python_enable_replacements = false")
-    files = [str(Path(path).resolve() / f"{table}.parquet") for path in paths for table in TABLES]
+    files = [Path(path).resolve() / f"{table}.parquet" for path in paths for table in TABLES]
+    # both are asked for
+    allowed = {name for file in files for name in (in_text(file), pattern_of(file))}
     try:
         db.execute("BEGIN")
         for name, values in _ENUMS.items():
@@ -97,9 +99,10 @@ def connect(
             db.execute(_comments(db))
         db.execute("COMMIT")
         if locked:
-            db.execute(f"SET allowed_paths = [{', '.join(map(literal, files))}]")
+            db.execute(f"SET allowed_paths = [{', '.join(map(literal, sorted(allowed)))}]")
             if below is not None:
-                db.execute(f"SET allowed_directories = [{literal(str(Path(below).resolve()) + os.sep)}]")
+                folders = {name(Path(below).resolve()) + os.sep for name in (in_text, pattern_of)}
+                db.execute(f"SET allowed_directories = [{', '.join(map(literal, sorted(folders)))}]")
             db.execute("SET enable_external_access = false")
             db.execute("SET lock_configuration = true")
     except duckdb.Error as exc:
@@ -125,7 +128,7 @@ def point_at(db: duckdb.DuckDBPyConnection, path: str | os.PathLike[str]) -> Non
 def _sources(db: duckdb.DuckDBPyConnection, schema: str, path: str | os.PathLike[str], run: dict[str, Any]) -> None:
     """What of a connection depends on the dataset."""
     for table in TABLES:
-        file = literal(str(Path(path).resolve() / f"{table}.parquet"))
+        file = literal(pattern_of(Path(path).resolve() / f"{table}.parquet"))
         casts = ", ".join(f"{column}::{kind} AS {column}" for column, kind in _AS_ENUM.get(table, {}).items())
         replace = f" REPLACE ({casts})" if casts else ""
         db.execute(f"CREATE OR REPLACE VIEW {schema}{table} AS SELECT *{replace} FROM read_parquet({file})")

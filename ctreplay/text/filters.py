@@ -59,7 +59,7 @@ def protocol(option: str, value: str) -> Test:
         else:
             try:
                 wanted.add(socket.getprotobyname(name))
-            except OSError:
+            except (OSError, UnicodeEncodeError):
                 raise _fail(
                     option, value, f"no such protocol; {', '.join(_PROTOCOLS)} or a number{_near(name, _PROTOCOLS)}"
                 ) from None
@@ -106,7 +106,7 @@ def _ranges(option: str, value: str) -> Callable[[int], bool]:
         except ValueError:
             try:
                 port = socket.getservbyname(part.strip())
-            except OSError:
+            except (OSError, UnicodeEncodeError):
                 raise _fail(option, value, "neither a port, a range such as 8000-8999, nor a service") from None
             pair = (port, port)
         if min(pair) < 0 or max(pair) > 65535:

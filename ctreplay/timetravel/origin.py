@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -115,11 +116,13 @@ def _locate(one: dict[str, Any], dataset: Path, given: str | os.PathLike[str] | 
         )
     else:
         candidates = [one["absolute_path"], name, str(dataset.resolve().parent / os.path.basename(name))]
+        candidates += [_bytes_of(path) for path in candidates if _bytes_of(path) != path]
     changed = grown = None
     for candidate in candidates:
         try:
             status = os.stat(candidate)
-        except OSError:
+        except (OSError, ValueError):
+            # ValueError: what no file can be called
             continue
         if not stat.S_ISREG(status.st_mode):
             continue
@@ -139,6 +142,11 @@ def _locate(one: dict[str, Any], dataset: Path, given: str | os.PathLike[str] | 
         f"{candidates[0]}: the capture that {dataset} was made from is not there any more; name it with --capture "
         f"({one['size']:,} bytes, SHA-256 {expected})"
     )
+
+
+def _bytes_of(path: str) -> str:
+    """The name that run.json may have meant: what stands there as `\\xff` can be a byte that is no UTF-8."""
+    return re.sub(r"\\x([89a-f][0-9a-f])", lambda found: chr(0xDC00 + int(found[1], 16)), path)
 
 
 def _was_pipe(path: str) -> bool:

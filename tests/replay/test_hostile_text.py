@@ -64,3 +64,38 @@ def test_a_name_begins_no_line_of_a_message(folder: Path) -> None:
         done = called(folder, *words)
         assert done.returncode == 2 and not shown(done)
         assert rb"x\n::error::y" in done.stderr and done.stderr.count(b"\n") == 1, done.stderr
+
+
+def test_a_dataset_whose_path_looks_like_a_pattern(folder: Path) -> None:
+    """DuckDB takes * ? [ in a name for many files: here those of another replay, with other connections."""
+    called(folder, SAMPLES / "dns_lost_answer.pcap", "-o", "other.ctreplay", "-q")
+    shutil.copy(SAMPLES / "http_keepalive_reset.pcap", folder / "web.pcap")
+    (folder / "ctreplay.yaml").write_text("checks:\n- captures: web.pcap\n  assert:\n  - expect: {connections: 4}\n")
+    for name in ("*.ctreplay", "o?her.ctreplay", "[o]ther.ctreplay", "**", r"back\sl*sh"):
+        assert called(folder, "web.pcap", "-o", name, "-q").returncode == 0
+        done = called(folder, "query", name, "-c", "SELECT count(*) AS n FROM connections", "--format", "csv")
+        assert shown(done) == "n\n4\n", done.stderr
+        done = called(folder, "diff", name, "web.pcap")
+        assert done.returncode == 0 and shown(done).startswith("identical: 4 connections"), done.stdout
+        done = called(folder, "check", "--cache", name + "/cache")
+        assert done.returncode == 0, done.stdout + done.stderr
+        shutil.rmtree(folder / name)
+
+
+def test_a_dataset_whose_path_is_no_text(folder: Path) -> None:
+    """The captures can be replayed again; tables cannot be read, and every command that reads them says so."""
+    name = NAME + b".ctreplay"
+    assert called(folder, NAME, "-o", name, "-q").returncode == 0
+    for words in (("list", name), ("explain", name, "1")):
+        done = called(folder, *words)
+        assert done.returncode == 0 and shown(done), done.stderr
+    for words in (("events", name), ("stats", name), ("query", name, "-c", "FROM runs"), ("diff", name, NAME),
+                  ("diff", NAME, name)):  # fmt: skip
+        done = called(folder, *words)
+        assert done.returncode == 2 and not shown(done) and b"rename the folder" in done.stderr, (words, done.stderr)
+
+
+def test_a_filter_that_is_no_text(folder: Path) -> None:
+    for option in ("-p", "--dport"):
+        done = called(folder, "list", NAME, option, b"\xff")
+        assert done.returncode == 2 and not shown(done) and option.encode() in done.stderr, done.stderr
