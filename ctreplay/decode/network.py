@@ -76,8 +76,8 @@ class Network:
         # the kernel reassembles nothing whose header does not hold the length (nf_ct_frag6_gather)
         lengthless = pkt.frag != 0 and version == 6 and octets.be16(pkt.buf, pkt.l3 + 4) == 0
         if pkt.cut and self.needs_padding(pkt):
-            if pkt.l3_len > _MAX_PADDED:
-                # a jumbogram of which not even the headers were captured
+            if pkt.l3_len > (_U16 if version == 4 else _MAX_PADDED):
+                # a jumbogram, or BIG TCP, of which not even the headers were captured
                 pkt.frag = 0
                 pkt.l4_fault = _L4_NOT_FOUND
                 return self.transport(pkt)
@@ -118,8 +118,8 @@ class Network:
         total = octets.be16(pkt.buf, o + 2)
         pkt.proto = pkt.buf[o + 9]
         if total == 0 and pkt.proto == _TCP:
-            # segmentation offload leaves the length to the network card: take what was on the wire
-            total = _U16 & (pkt.wirelen - (o - pkt.start))
+            # left to the network card, or too long for the field (BIG TCP; iph_totlen): take what was on the wire
+            total = min(pkt.wirelen - (o - pkt.start), _MAX_PAYLOAD)
         if total < ihl:
             return _IP_LENGTH
         pkt.family = 4

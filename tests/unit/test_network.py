@@ -55,9 +55,17 @@ class TestIpv4:
     def test_total_length_zero_is_offload_for_tcp_only(self) -> None:
         packet = bytearray(b.ipv4(A, B, 6, b.tcp(1, 2, 100, 0, SYN, 9, data=bytes(50))))
         packet[2:4] = b"\0\0"
-        for wirelen in (90, 5000):
-            entry = Machine().send(bytes(packet), wirelen=wirelen).entry
-            assert entry is not None and entry.end0 == 101 + wirelen - 40 and entry.orig_bytes == wirelen
+        for wirelen in (90, 5000, 65_536, 180_000):
+            for cut in (len(packet), 40):
+                entry = Machine().send(bytes(packet[:cut]), wirelen=wirelen).entry
+                assert entry is not None and entry.end0 == 101 + wirelen - 40 and entry.orig_bytes == wirelen
+        assert Machine().send(bytes(packet), wirelen=19).reason == "ip_length"
+
+    @pytest.mark.parametrize(("wirelen", "reason"), [(65_535, ""), (65_536, "l4_not_found"), (180_000, "l4_not_found")])
+    def test_big_tcp_without_its_header(self, wirelen: int, reason: str) -> None:
+        packet = bytearray(b.ipv4(A, B, 6, b.tcp(1, 2, 100, 0, SYN, 9)))
+        packet[2:4] = b"\0\0"
+        assert Machine().send(bytes(packet[:34]), wirelen=wirelen).reason == reason
 
     def test_proto_and_addresses_make_the_entry(self) -> None:
         machine = Machine()
