@@ -17,8 +17,8 @@ PACKAGE = ROOT / "ctreplay"
 GUARDED = (
     "ctreplay.decode.network", "ctreplay.decode.link", "ctreplay.decode.checksum",
     "ctreplay.quality", "ctreplay.dataset.rows", "ctreplay.dataset.distinct",
-    "ctreplay.capture.pcap", "ctreplay.parquet.encoding", "ctreplay.dataset.flowhash", "ctreplay.dataset.addresstext",
-    "ctreplay.dataset.ranking",
+    "ctreplay.capture.pcap", "ctreplay.capture.pcapng", "ctreplay.parquet.encoding", "ctreplay.dataset.flowhash",
+    "ctreplay.dataset.addresstext", "ctreplay.dataset.ranking",
 )  # fmt: skip
 
 # declarations of C functions; the .py is their pure form and stays plain Python

@@ -1,4 +1,5 @@
 cimport cython
+cimport ctreplay.octets as octets
 from ctreplay.capture.facts cimport CaptureFacts
 from ctreplay.capture.reader cimport Reader
 
@@ -31,7 +32,6 @@ cdef class PcapngReader(Reader):
     cdef object version
 
     @cython.final
-    @cython.locals(v=cython.longlong)
     cdef long long u32(self, Py_ssize_t i) except? -1
     @cython.final
     cdef long long u16(self, Py_ssize_t i) except? -1

@@ -1,4 +1,3 @@
-# cython: boundscheck=False
 """pcapng: sections of either byte order, many interfaces, all packet blocks, statistics, recovery after
 damage.
 
@@ -10,6 +9,8 @@ fits.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+
+from ctreplay import octets
 
 from .errors import CaptureError, Damage
 from .reader import Reader
@@ -63,15 +64,7 @@ class PcapngReader(Reader):
         # the one check for the four reads behind it
         if i < 0 or i + 4 > self.end:
             self.beyond(i)
-        if self.big:
-            v = self.buf[i]
-            v = (v << 8) | self.buf[i + 1]
-            v = (v << 8) | self.buf[i + 2]
-            return (v << 8) | self.buf[i + 3]
-        v = self.buf[i + 3]
-        v = (v << 8) | self.buf[i + 2]
-        v = (v << 8) | self.buf[i + 1]
-        return (v << 8) | self.buf[i]
+        return octets.be32(self.buf, i) if self.big else octets.le32(self.buf, i)
 
     def u16(self, i: int) -> int:
         """The 16-bit field at window position `i`, in the section's byte order."""

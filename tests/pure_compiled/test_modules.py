@@ -83,6 +83,12 @@ def test_constants_of_the_pxd_are_the_modules(pxd: Path) -> None:
     assert declared_names <= module, declared_names - module
 
 
+@pytest.mark.parametrize("pxd", PXDS, ids=lambda path: ".".join(path.relative_to(ROOT).with_suffix("").parts[1:]))
+def test_bounds_checks_are_left_to_setup(pxd: Path) -> None:
+    """A directive in the module would win, also where CTREPLAY_CHECKED=1 builds with all checks."""
+    assert not re.search(r"^# *cython:", pxd.with_suffix(".py").read_text(), re.M)
+
+
 @pytest.mark.skipif(os.environ.get("CTREPLAY_PURE") == "1", reason="the plain Python is being tested")
 def test_what_has_a_pxd_runs_compiled() -> None:
     for pxd in PXDS:
