@@ -71,7 +71,7 @@ TABLES: dict[str, tuple[Column, ...]] = {
         seen_reply | bool | a reply was seen (not [UNREPLIED])
         assured | bool | ASSURED: not evicted by early drop
         expected | bool | opened by an expectation
-        end_reason | dict | timeout, reset, reopened, early_drop, gc, deleted or capture_end
+        end_reason | dict | timeout, reset, reopened, early_drop, gc, deleted, master_gone or capture_end
         timeout_left_s | int64 [s] | timeout left at the end of the capture (null unless capture_end)
         mark | uint32 | conntrack mark
         helper | dict | helper assigned to the entry

@@ -25,6 +25,8 @@ _AROUND = 2
 # fewer plain packets than this are not folded
 _FEW = 3
 _MOST_EVENTFUL = 400
+# why an entry goes for lack of room
+_FULL = {"early_drop": "early drop: the table was full", "gc": "the garbage collector: the table was full"}
 _FIN, _SYN, _RST, _ACK = 0x01, 0x02, 0x04, 0x10
 Item = dict[str, Any]
 
@@ -71,14 +73,16 @@ class Life:
             self.step(item)
 
     def timer(self, h: Happened) -> None:
-        """Not a packet of its own: the entry expired, or went because the table was full."""
+        """Not a packet of its own: the entry expired, went because the table was full, or its helper ended it."""
         self.flush()
         idle = h.ts - self.last_ts if self.last_ts is not None else 0
         gone: Item = {"ts_ns": h.ts, "conn_id": h.conn_id, "state": h.old_state, "idle_ns": idle}
         if h.why == "timeout":
             self.items.append({"kind": "expired"} | gone)
-        else:
+        elif h.why in _FULL:
             self.items.append({"kind": "evicted"} | gone | {"reason": h.why, "for_packet": h.packet or None})
+        else:
+            self.items.append({"kind": "ended"} | gone | {"reason": h.why, "by_packet": h.packet or None})
         self.end(h, None)
 
     def step(self, s: Step) -> None:
@@ -229,9 +233,9 @@ class Life:
             return "nobody: its timeout ran out"
         if h.why == "reopened" and s is not None:
             return f"{who[s.direction]}: opened it anew in packet {s.packet}"
-        return {"early_drop": "early drop: the table was full", "gc": "the garbage collector: the table was full"}.get(
-            h.why, h.why
-        )
+        if h.why == "deleted":
+            return f"its control connection: packet {h.packet} ended the call"
+        return _FULL.get(h.why, "the end of its control connection" if h.why == "master_gone" else h.why)
 
     def closing(self) -> str:
         """Who began to close a connection that outlived the capture."""

@@ -231,6 +231,9 @@ def ladder(found: dict[str, Any], page: Page) -> None:
             if item["kind"] == "evicted":
                 went = "evicted"
                 why = f" for packet {item['for_packet']}" if item["for_packet"] else " because the table was full"
+            elif item["kind"] == "ended":
+                went, gone = "ended", item["reason"] == "master_gone"
+                why = " with its control connection" if gone else f" by packet {item['by_packet']}"
             text = f"entry {item['conn_id']} {went}{state}{why}, {lasting(item['idle_ns'])} after the last packet"
             page.text(text, between, f"{clock}        x       ", _BOLD)
     if found["folded"]:

@@ -506,3 +506,29 @@ def test_ready_commands_repeat_the_replay(run: Run, monkeypatch: pytest.MonkeyPa
     words = shlex.split(found[0]["command"])
     assert words[:3] == ["ctreplay", "explain", "midstream.pcap"] and "--packet" in words
     assert answer(run, *words[2:])["reason"] == "tcp_loose_off"
+
+
+def test_a_tunnel_ends_with_its_control_connection(run: Run, tmp_path: Path) -> None:
+    """Of a PPTP call; nothing of that is a full table."""
+    capture = SAMPLES.parent / "tests" / "helpers" / "golden" / "pptp_calls.pcap.gz"
+    target = tmp_path / "calls.ctreplay"
+    assert run(capture, "-o", target, "--helper", "pptp", "-q")[0] == 0
+    with duckdb.connect() as db:
+        ended = dict(
+            db.execute(
+                f"SELECT end_reason, min(conn_id) FROM '{target}/connections.parquet'"
+                " WHERE end_reason IN ('deleted', 'master_gone') AND master_conn_id IS NOT NULL GROUP BY 1"
+            ).fetchall()
+        )
+    assert len(ended) == 2
+    for reason, conn_id in ended.items():
+        last = answer(run, target, conn_id)["ladder"][-1]
+        assert (last["kind"], last["reason"]) == ("ended", reason)
+        page = " ".join(run("explain", target, conn_id)[1].split())
+        assert "evicted" not in page and "full" not in page
+        if reason == "master_gone":
+            assert "Ended by the end of its control connection" in page
+            assert f"entry {conn_id} ended with its control connection" in page
+        else:
+            assert f"Ended by its control connection: packet {last['by_packet']} ended the call" in page
+            assert f"entry {conn_id} ended by packet {last['by_packet']}," in page
