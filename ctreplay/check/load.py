@@ -133,11 +133,12 @@ class _Loader:
         return Options(tuple(sorted(sysctls.items())), packets, helpers)
 
     def helpers(self, specs: tuple[str, ...], node: Node) -> None:
-        from ctreplay.check.replays import check_helpers
+        from ctreplay.helpers.registry import HelperError
+        from ctreplay.helpers.registry import parse as parse_helpers
 
         try:
-            check_helpers(specs)
-        except ValueError as exc:
+            parse_helpers(specs)
+        except HelperError as exc:
             raise self.fail(node, str(exc)) from None
 
     def group(self, node: Node, base: Options) -> Group:

@@ -39,10 +39,6 @@ class Count:
             return number != self.unequal
         return (self.low is None or number >= self.low) and (self.high is None or number <= self.high)
 
-    def too_many(self, number: int) -> bool:
-        """Whether rows are too many (and worth showing) rather than too few."""
-        return self.high is not None and number > self.high
-
 
 @dataclass(frozen=True, slots=True)
 class Expected:

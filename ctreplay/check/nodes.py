@@ -40,7 +40,6 @@ class Node:
     start: int
     end: int
     block: bool = False
-    quoted: bool = False
 
     @property
     def kind(self) -> str:
@@ -138,9 +137,8 @@ def _convert(node: Any, path: str, done: dict[int, Node | None], depth: int) -> 
     elif isinstance(node, yaml.SequenceNode):
         value = [_convert(one, path, done, depth + 1) for one in node.value]
     else:
-        quoted = bool(node.style)
-        value = node.value if quoted else scalar(node.value)
-        result = Node(value, line, column, node.start_mark.index, node.end_mark.index, node.style in ("|", ">"), quoted)
+        value = node.value if node.style else scalar(node.value)
+        result = Node(value, line, column, node.start_mark.index, node.end_mark.index, node.style in ("|", ">"))
         done[id(node)] = result
         return result
     end = node.end_mark.index

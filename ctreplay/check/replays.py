@@ -54,17 +54,6 @@ def engine() -> str:
     return f"{ctreplay.__version__}+{seen.hexdigest()[:12]}"
 
 
-def check_helpers(specs: Sequence[str]) -> None:
-    """Raises ValueError for helpers that do not exist."""
-    import importlib
-
-    try:
-        registry = importlib.import_module("ctreplay.helpers.registry")
-    except ModuleNotFoundError:
-        raise ValueError("this version has no helpers") from None
-    registry.parse(specs)
-
-
 def file_sha256(path: str | os.PathLike[str]) -> str:
     """SHA-256 of a file's bytes."""
     with open(path, "rb") as file:
@@ -87,9 +76,10 @@ def replay_into(captures: Sequence[str], options: Options, folder: Path, target:
     """Replay with paths relative to `folder`, so that the dataset says the same on every machine."""
     from ctreplay.replaying import replay_to
 
-    more: dict[str, Any] = {"helpers": options.helpers} if options.helpers else {}
     with contextlib.chdir(folder):
-        return replay_to(captures, target, sysctls=dict(options.sysctls), packets=options.packets, **more)
+        return replay_to(
+            captures, target, sysctls=dict(options.sysctls), packets=options.packets, helpers=options.helpers
+        )
 
 
 def _contents(entry: Path) -> dict[str, str]:

@@ -9,11 +9,12 @@ from typing import Any
 
 from ctreplay.check.expect import CONNECTION_COLUMNS, CONNECTIONS, PACKET_COLUMNS, is_counter
 from ctreplay.check.model import Options
-from ctreplay.check.replays import Cache, check_helpers
+from ctreplay.check.replays import Cache
 from ctreplay.check.show import endpoints, table
 from ctreplay.check.work import SHOWN_ROWS, Task, explain_command, fetch
 from ctreplay.cli.common import printable
 from ctreplay.dataset import LEVELS
+from ctreplay.helpers import registry
 from ctreplay.tracker import sysctl
 
 _SHOWN = {"connections": CONNECTION_COLUMNS, "packets": PACKET_COLUMNS}
@@ -153,7 +154,7 @@ def replay(
     if packets not in LEVELS:
         raise ValueError(f"packets has to be one of {', '.join(LEVELS)}, not {packets!r}")
     helpers = (helpers,) if isinstance(helpers, str) else tuple(helpers)
-    check_helpers(helpers)
+    registry.parse(helpers)
     values = sysctl.parse(f"{name}={value}" for name, value in (sysctls or {}).items())
     options = Options(tuple(sorted(values.items())), packets, helpers)
     task = Task(tuple(os.fspath(one) for one in names), folder, options, (), cache.folder, keep)

@@ -66,7 +66,6 @@ class Report:
     damage: tuple[str, ...] = ()
     cached: bool = False
     seconds: float = 0.0
-    dataset: str = ""
 
 
 def work(task: Task) -> Report:
@@ -86,7 +85,6 @@ def work(task: Task) -> Report:
             dataset, report.cached = task.dataset, True
         else:
             dataset, report.cached = Cache(task.cache).dataset(task.captures, task.options, task.folder)
-        report.dataset = os.fspath(dataset)
         run = read_run(dataset)
         report.damage = tuple(map(place, run["damage"]))
         db = _session(dataset, task)

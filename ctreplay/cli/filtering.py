@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import typer
 
 from ctreplay.cli.common import fail
-
-if TYPE_CHECKING:
-    from ctreplay.text.filters import Filters
 
 _PANEL = "Filters (as conntrack's)"
 # option of ctreplay.text.filters: all spellings, help; a flag when it takes no value
@@ -83,8 +80,3 @@ def with_filters(function: Callable[..., None]) -> Callable[..., None]:
     command.__doc__ = function.__doc__
     command.__name__ = function.__name__
     return command
-
-
-def filtered(filters: Filters) -> bool:
-    """Whether any filter was given."""
-    return bool(filters.tests)

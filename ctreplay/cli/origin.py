@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from ctreplay.timetravel.travel import Travel
 
 Sources = Annotated[list[str], typer.Argument(metavar="DATASET|CAPTURE...", help="A dataset, or captures.")]
-Words = Annotated[list[str], typer.Argument(metavar="DATASET|CAPTURE [CONN]")]
 Sysctls = Annotated[
     list[str] | None,
     typer.Option("--sysctl", metavar="NAME=VALUE", help="Replay with this sysctl; overrides the dataset's."),

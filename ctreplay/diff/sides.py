@@ -67,9 +67,8 @@ def replay_side(name: str, options: Options, target: Path) -> str:
     from ctreplay.capture import CaptureError
     from ctreplay.replaying import replay_to
 
-    more: dict[str, Any] = {"helpers": options.helpers} if options.helpers else {}
     try:
-        replay_to([name], target, sysctls=dict(options.sysctls), packets=options.packets, **more)
+        replay_to([name], target, sysctls=dict(options.sysctls), packets=options.packets, helpers=options.helpers)
     except (CaptureError, ValueError) as exc:
         return str(exc)
     except OSError as exc:

@@ -14,12 +14,11 @@ from ctreplay.engine import PACKETS_NONE, Engine
 from ctreplay.helpers import registry
 from ctreplay.helpers.expectations import Expectation
 from ctreplay.helpers.runner import Helpers
-from ctreplay.timetravel.instant import Instant, show
+from ctreplay.timetravel.instant import BEFORE_ALL, Instant, show
 from ctreplay.timetravel.origin import Origin
 from ctreplay.tracker.settings import Settings
 
 _SLICE = 1 << 20
-_BEFORE_ALL = -0x7FFFFFFFFFFFFFFF
 _NEVER = 0x7FFFFFFFFFFFFFFF
 
 Found = TypeVar("Found")
@@ -70,7 +69,7 @@ class Travel:
         )
         self.packets = 0
         self.ended = False
-        self.until.limit = _BEFORE_ALL
+        self.until.limit = BEFORE_ALL
         self.engine.run(self.until, 1)
         self.first_ts: int | None = self.engine.packets[0].ts if self.until.held else None
         self.last_ts = self.first_ts

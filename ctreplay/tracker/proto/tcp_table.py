@@ -1,4 +1,4 @@
-"""The TCP machine as data: states, packet classes, the transition table, default timeouts.
+"""The TCP machine as data: states, packet classes, the transition table (default timeouts: `sysctl`).
 
 Whatever affects the state machine and fits in a table is here and nowhere else; the exceptions to it are the named
 steps in `ctreplay.tracker.proto.tcp`.
@@ -20,19 +20,6 @@ STATES = (
 )
 
 CLASSES = ("NONE", "SYN", "SYNACK", "FIN", "ACK", "RST")
-
-# sysctl nf_conntrack_tcp_timeout_<name>: seconds, by state (SYN_SENT2 follows no sysctl)
-TIMEOUTS = {
-    "SYN_SENT": 120,
-    "SYN_RECV": 60,
-    "ESTABLISHED": 432000,
-    "FIN_WAIT": 120,
-    "CLOSE_WAIT": 60,
-    "LAST_ACK": 30,
-    "TIME_WAIT": 120,
-    "CLOSE": 10,
-    "SYN_SENT2": 120,
-}
 
 INVALID = 254
 IGNORE = 255
