@@ -22,9 +22,11 @@ def diff(
     new_sysctl: list[str] | None = typer.Option(None, "--new-sysctl", metavar="NAME=VALUE", help="Replay NEW with."),
     helper: list[str] | None = typer.Option(None, "--helper", metavar="NAME[=PORT,...]", help="Replay both with this."),
     base_helper: list[str] | None = typer.Option(
-        None, "--base-helper", metavar="NAME[=PORT]", help="Replay BASE with."
+        None, "--base-helper", metavar="NAME[=PORT,...]", help="Replay BASE with."
     ),
-    new_helper: list[str] | None = typer.Option(None, "--new-helper", metavar="NAME[=PORT]", help="Replay NEW with."),
+    new_helper: list[str] | None = typer.Option(
+        None, "--new-helper", metavar="NAME[=PORT,...]", help="Replay NEW with."
+    ),
     by_packet: bool = typer.Option(
         False, "--by-packet", help="Match by packet number: for the same capture on both sides."
     ),

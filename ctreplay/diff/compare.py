@@ -115,6 +115,8 @@ def compare(base: Side, new: Side, rules: Rules, most: int | None = None) -> Dif
     with duckdb.connect() as db, interruptible(db):
         for name, side in (("base", base), ("new", new)):
             _load(db, name, side)
+        if base.same_as(new):
+            found.notes.append("base and new are the same, replayed with the same options")
         _connections(db, rules, (base, new), found, most)
         if "packets" not in rules.ignore:
             _packets(db, rules, (base, new), found)

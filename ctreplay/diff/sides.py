@@ -28,6 +28,13 @@ class Side:
     temporary: bool
     options: Options
 
+    def same_as(self, other: Side) -> bool:
+        """Whether there is nothing to compare: one dataset, or the same captures replayed alike."""
+        alike = not self.temporary or self.options == other.options
+        return (
+            self.temporary == other.temporary and alike and os.path.realpath(self.name) == os.path.realpath(other.name)
+        )
+
 
 @contextlib.contextmanager
 def sides(base: str, new: str, base_options: Options, new_options: Options) -> Iterator[tuple[Side, Side]]:

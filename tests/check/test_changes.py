@@ -237,6 +237,18 @@ def test_datasets_and_captures_are_the_same_to_diff(run, folder):
     assert "nothing.pcap" in done.stderr
 
 
+def test_diff_says_when_both_sides_are_the_same(run, folder):
+    assert run("base.pcap", "-o", "a.ctreplay", "-q", cwd=folder).returncode == 0
+    (folder / "link.pcap").symlink_to(folder / "base.pcap")
+    same = "base and new are the same"
+    for pair in (("a.ctreplay", "./a.ctreplay"), ("base.pcap", "link.pcap")):
+        done = run("diff", *pair, cwd=folder)
+        assert done.returncode == 0 and same in done.stdout
+        assert same in json.loads(run("diff", *pair, "--json", cwd=folder).stdout)["notes"][0]
+    for words in (["a.ctreplay", "base.pcap"], ["base.pcap", "base.pcap", "--new-sysctl", "nf_conntrack_max=9"]):
+        assert same not in run("diff", *words, cwd=folder).stdout
+
+
 def test_one_side_of_a_difference_is_a_pipe(run, folder, monkeypatch):
     for sides in (["-", "base.pcap"], ["base.pcap", "-"]):
         with (folder / "base.pcap").open() as pipe:
