@@ -12,6 +12,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "ctreplay"
+# real captures and the kernel's answers to them: beside the project, or further up from a worktree; not everywhere
+SHARED = next((up / "shared" for up in ROOT.parents if (up / "shared" / "pcaps").is_dir()), ROOT.parent / "shared")
 # C functions for other modules; the .py is their pure form
 HEADERS = (PACKAGE / "octets.pxd", PACKAGE / "keyedhash.pxd", PACKAGE / "dataset" / "sha1.pxd")
 

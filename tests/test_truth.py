@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 import ctreplay
+from tests.conftest import SHARED
 
-SHARED = Path(__file__).resolve().parents[2] / "shared"
 TRUTH = SHARED / "truth"
 # the large ones take minutes together: CTREPLAY_ALL_TRUTH=1 asks for them
 _LIMIT = 10**9 if os.environ.get("CTREPLAY_ALL_TRUTH") else 40_000

@@ -18,11 +18,11 @@ from ctreplay.sql.execute import check_needs, query_named, run_sql
 from ctreplay.sql.library import QueryError
 from tests import bless
 from tests.check import captures as c
+from tests.conftest import SHARED
 from tests.traffic.build import ACK, FIN, SYN
 
-from .conftest import ROOT, SAMPLES
+from .conftest import SAMPLES
 
-SHARED = ROOT.parent / "shared" / "pcaps"
 CASES = bless.cases()
 CAPTURES = sorted(
     path.name for path in SAMPLES.iterdir() if path.name.endswith((".pcap", ".pcapng", ".zst", ".gz", ".xz"))
@@ -85,9 +85,9 @@ def test_every_query_on_notable_packets(replayed, capture):
     run_all(replayed(capture, "notable"), "notable")
 
 
-@pytest.mark.skipif(not SHARED.is_dir(), reason="captures of ../shared are not here")
+@pytest.mark.skipif(not (SHARED / "pcaps").is_dir(), reason="captures of ../shared are not here")
 def test_every_query_on_shared_captures(tmp_path):
-    chosen = sorted(path for path in SHARED.glob("*.pcap*") if path.stat().st_size < 1_500_000)[::5][:20]
+    chosen = sorted(path for path in (SHARED / "pcaps").glob("*.pcap*") if path.stat().st_size < 1_500_000)[::5][:20]
     assert chosen
     for number, path in enumerate(chosen):
         target = tmp_path / f"{number}.ctreplay"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import json
 import random
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,11 +12,8 @@ import pytest
 from ctreplay.cli.tables import table_at
 from ctreplay.text.flow import Flow
 from ctreplay.timetravel.origin import find
+from tests.conftest import SHARED
 
-# beside the project, or further up in a worktree
-SHARED = next(
-    (up / "shared" for up in Path(__file__).resolve().parents[3:] if (up / "shared").is_dir()), Path("shared")
-)
 NAMES = (
     "sip_rtp_1567s.pcap",
     "chat_app_3954s_keepalive.pcap",
