@@ -45,7 +45,7 @@ def open_origin(
     helpers: list[str] | None = None,
 ) -> Origin:
     """The origin, or the end of the command with a message."""
-    from ctreplay.helpers.registry import HelperError
+    from ctreplay.helpers.registry import HelperError, describe
     from ctreplay.sql import DatasetError
     from ctreplay.timetravel.origin import OriginError, find
 
@@ -55,10 +55,11 @@ def open_origin(
     except (OriginError, DatasetError, HelperError) as exc:
         fail(str(exc))
     if origin.run is not None:
-        different = {k: v for k, v in values.items() if origin.run["sysctls"].get(k, v) != v}
+        different = [f"{k}={v}" for k, v in values.items() if origin.run["sysctls"].get(k, v) != v]
+        if helpers and describe(origin.helpers) != origin.run["helpers"]:
+            different += [f"helper {one}" for one in helpers]
         if different:
-            changed = ", ".join(f"{k}={v}" for k, v in different.items())
-            note(f"replayed with {changed}, unlike the dataset")
+            note(f"replayed with {', '.join(different)}, unlike the dataset")
     return origin
 
 

@@ -243,6 +243,18 @@ def test_capture_that_grew(mix: Path, run: Run, tmp_path: Path, packed: bool, le
         assert code == 2 and "no longer the capture" in err and not shown
 
 
+def test_what_differs_from_the_dataset_is_noted(run: Run, tmp_path: Path) -> None:
+    target = tmp_path / "ftp.ctreplay"
+    assert run(SAMPLES / "ftp_passive.pcap", "-o", target, "-q", "--helper", "ftp")[0] == 0
+    for words, told in (
+        (["--helper", "ftp=2121", "--sysctl", "nf_conntrack_acct=0"], "nf_conntrack_acct=0, helper ftp=2121"),
+        (["--helper", "tftp"], "helper tftp"),
+    ):
+        for command in ("list", "count", "events", "stats"):
+            assert f"replayed with {told}, unlike the dataset" in run(command, target, *words)[2]
+    assert "unlike" not in run("list", target, "--helper", "ftp", "--sysctl", "nf_conntrack_acct=1")[2]
+
+
 def test_pipe(mix: Path, run: Run, tmp_path: Path) -> None:
     target = tmp_path / "pipe.ctreplay"
     assert run("-", "-o", target, "-q", stdin=mix.read_bytes())[0] == 0
