@@ -373,6 +373,8 @@ def find_files(
 
     for path in paths:
         given = os.fspath(path)
+        if not given:
+            raise CaptureError("an empty name names no capture", "")
         if given == "-":
             if any(file.path == "-" for file in files):
                 raise CaptureError("the standard input can be read only once", "-")

@@ -243,6 +243,12 @@ def test_capture_that_grew(mix: Path, run: Run, tmp_path: Path, packed: bool, le
         assert code == 2 and "no longer the capture" in err and not shown
 
 
+def test_an_empty_name(run: Run) -> None:
+    for words in ([""], ["list", ""], ["explain", ""], ["diff", "", ""]):
+        code, out, err = run(*words)
+        assert code == 2 and not out and "an empty name names no capture" in err, words
+
+
 def test_what_differs_from_the_dataset_is_noted(run: Run, tmp_path: Path) -> None:
     target = tmp_path / "ftp.ctreplay"
     assert run(SAMPLES / "ftp_passive.pcap", "-o", target, "-q", "--helper", "ftp")[0] == 0
