@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -42,6 +43,18 @@ def split_arguments(arguments: list[str], with_sql: bool) -> tuple[list[str], st
     return datasets, rest[0] if rest else None
 
 
+def spare(output: Path, dataset: str) -> None:
+    """End the command when the result would be written over a capture that the dataset was made from."""
+    from ctreplay.sql import DatasetError, read_run
+
+    try:
+        captures = [one["absolute_path"] for one in read_run(dataset)["inputs"]]
+    except DatasetError as exc:
+        fail(str(exc))
+    if output.exists() and any(os.path.exists(one) and output.samefile(one) for one in captures):
+        fail(f"{output}: a capture that {dataset} was made from; choose another file")
+
+
 def query(
     arguments: list[str] = typer.Argument(
         ..., metavar="DATASET... [NAME|FILE.sql]", help="Datasets, then a query of the library or a file with SQL."
@@ -74,11 +87,14 @@ def query(
         for dataset in datasets:
             if output.resolve().parent == Path(dataset).resolve():
                 fail(f"{output}: results are not written into a dataset; choose another folder")
+            spare(output, dataset)
     try:
         if sql is None and name is None:
             if sys.stdin.isatty():
                 from ctreplay.cli.prompt import prompt
 
+                if output is not None:
+                    fail("-o needs a query; the prompt shows its results")
                 prompt(datasets, form, limit)
                 return
             sql = sys.stdin.read()

@@ -17,6 +17,8 @@ from ctreplay.cli.output import layout, time_text
 from ctreplay.sql import library
 from ctreplay.sql.interrupt import interruptible
 
+from .conftest import SAMPLES
+
 
 def test_named_query(replayed, run_ctreplay):
     done = run_ctreplay("query", replayed("half_open.pcap"), "half_open")
@@ -138,6 +140,17 @@ def test_errors_are_one_line(replayed, run_ctreplay, tmp_path):
         assert message in done.stderr and len(done.stderr.splitlines()) == 1, done.stderr
 
 
+def test_results_spare_the_captures(run_ctreplay, tmp_path):
+    capture, target = tmp_path / "a.pcap", tmp_path / "a.ctreplay"
+    capture.write_bytes((SAMPLES / "tftp.pcap").read_bytes())
+    assert run_ctreplay(capture, "-o", target, "-q").returncode == 0
+    (tmp_path / "link.csv").symlink_to(capture)
+    for name in ("a.pcap", "link.csv"):
+        done = run_ctreplay("query", target, "-c", "SELECT 1", "-o", tmp_path / name)
+        assert done.returncode == 2 and "was made from" in done.stderr
+    assert capture.read_bytes() == (SAMPLES / "tftp.pcap").read_bytes()
+
+
 def test_queries(run_ctreplay):
     listed = json.loads(run_ctreplay("queries", "--json").stdout)
     assert [one["name"] for one in listed] == list(library.names())
@@ -192,6 +205,22 @@ def test_prompt(replayed, tmp_path):
     assert "answer" in shown and "42" in shown
     assert "not found in FROM" in shown or "Binder Error" in shown
     assert ".help lists them" in shown and "MACROS" in shown and "stuck_in" in shown and "retrans_heavy" in shown
+
+
+def test_a_prompt_writes_no_file(replayed, tmp_path):
+    import os
+    import pty
+    import subprocess
+    import sys
+
+    main, child = pty.openpty()
+    done = subprocess.run(
+        [sys.executable, "-m", "ctreplay", "query", str(replayed("half_open.pcap")), "-o", str(tmp_path / "x.csv")],
+        stdin=child, capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    os.close(child)
+    os.close(main)
+    assert done.returncode == 2 and "-o needs a query" in done.stderr and not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(
