@@ -20,7 +20,6 @@ SIDE_FIELDS = (
     "end0", "maxend0", "maxwin0", "maxack0", "scale0", "tflags0",
     "end1", "maxend1", "maxwin1", "maxack1", "scale1", "tflags1",
 )  # fmt: skip
-_MEMORY = ("last_index", "last_dir", "last_end", "last_ack", "retrans")
 
 # fragments that are remembered until their datagram is whole
 _DATAGRAMS = 64
@@ -108,7 +107,6 @@ class Step:
     payload: int
     segment: int
     caplen: int
-    wirelen: int
     direction: int
     ctstate: str
     reason: str
@@ -116,7 +114,6 @@ class Step:
     conn_id: int | None
     tuple_conn_id: int | None
     state: str | None
-    status: int
     deadline: int | None
     refreshed: bool
     flags: int | None = None
@@ -157,7 +154,6 @@ def describe(p: Packet, w: Packet | None, reason: int, tuple_entry: Entry | None
         payload=max(q.l4_len - q.doff, 0) if is_tcp else max(q.l4_len - 8, 0) if known else 0,
         segment=max(q.l4_len, 0) if known else 0,
         caplen=p.caplen,
-        wirelen=p.wirelen,
         direction=forward,
         ctstate=codes.CTSTATES[w.ctstate] if w is not None else "",
         reason=reasons.NAMES[reason],
@@ -165,7 +161,6 @@ def describe(p: Packet, w: Packet | None, reason: int, tuple_entry: Entry | None
         conn_id=e.conn_id if e is not None else None,
         tuple_conn_id=tuple_entry.conn_id if tuple_entry is not None else None,
         state=state_name(held.proto, held.state) if held is not None else None,
-        status=held.status if held is not None else 0,
         deadline=held.deadline if held is not None and held.in_table else None,
         refreshed=bool(w.refreshed) if w is not None else False,
         icmp_error=w is not None and q.proto in ICMP and e is not None and e.proto not in ICMP,
@@ -184,7 +179,7 @@ def describe(p: Packet, w: Packet | None, reason: int, tuple_entry: Entry | None
 
 def snapshot(e: Entry) -> dict[str, int]:
     """The numbers of a TCP entry."""
-    return {name: getattr(e, name) for name in SIDE_FIELDS + _MEMORY}
+    return {name: getattr(e, name) for name in SIDE_FIELDS}
 
 
 def sack_edge(p: Packet) -> int | None:
