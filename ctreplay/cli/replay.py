@@ -21,7 +21,9 @@ def replay(
     output: Path | None = typer.Option(None, "-o", "--output", help="Dataset folder (default: NAME.ctreplay here)."),
     force: bool = typer.Option(False, "--force", help="Replace an existing dataset."),
     packets: Level = typer.Option(
-        Level.notable, "--packets", help="Packets to keep: notable are INVALID, RELATED, UNTRACKED, ignored, dropped."
+        Level.notable,
+        "--packets",
+        help="Packets to keep: notable are INVALID, RELATED, UNTRACKED, ignored, dropped, undecodable.",
     ),
     sysctl: list[str] | None = typer.Option(
         None, "--sysctl", metavar="NAME=VALUE", help="Set a conntrack sysctl, with or without net.netfilter."
