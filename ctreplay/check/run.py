@@ -16,6 +16,7 @@ from ctreplay.check.load import is_check_file, load
 from ctreplay.check.model import CheckFile, Group
 from ctreplay.check.nodes import CheckFileError
 from ctreplay.check.work import Report, Task, work
+from ctreplay.sql import is_dataset
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ def find_files(arguments: Sequence[str]) -> tuple[list[Path], list[Path]]:
     for argument in arguments or ["."]:
         path = Path(argument)
         if path.is_dir():
-            if (path / "run.json").is_file():
+            if is_dataset(path):
                 datasets.append(path)
                 continue
             found = sorted(

@@ -47,6 +47,8 @@ def check(
         return
     if output is not None and not init:
         fail("-o goes with --init")
+    if cache is not None and no_cache:
+        fail("--cache and --no-cache exclude each other")
     with contextlib.ExitStack() as stack:
         kept, keep = _cache(cache, no_cache, stack)
         if init:

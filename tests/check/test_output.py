@@ -214,6 +214,8 @@ def test_cache_is_used_and_mistrusted(run, folder):
     assert {one.suffix for one in cache.iterdir()} == {".ctreplay"}
     (folder / "file").write_text("")
     assert run("check", "--cache", "file", cwd=folder).returncode == 2
+    done = run(*arguments, "--no-cache", cwd=folder)
+    assert done.returncode == 2 and "exclude each other" in done.stderr
 
 
 def test_only_what_the_cache_wrote_is_pruned(run, folder):
