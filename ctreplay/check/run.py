@@ -5,13 +5,13 @@ from __future__ import annotations
 import fnmatch
 import glob
 import os
-import signal
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 
+from ctreplay import ending
 from ctreplay.check.load import is_check_file, load
 from ctreplay.check.model import CheckFile, Group
 from ctreplay.check.nodes import CheckFileError
@@ -150,12 +150,11 @@ def run(jobs: Sequence[Job], workers: int) -> Generator[tuple[Job, Report], None
     import ctreplay.replaying
     import ctreplay.sql  # noqa: F401
 
-    # Ctrl-C ends the workers without a word; what they were writing has no final name yet
     pool = ProcessPoolExecutor(
         workers,
         mp_context=multiprocessing.get_context("fork"),
-        initializer=signal.signal,
-        initargs=(signal.SIGINT, signal.SIG_DFL),
+        initializer=ending.as_worker,
+        initargs=(os.getpid(),),
     )
     try:
         futures: list[Future[Report]] = [pool.submit(work, job.task) for job in jobs]
@@ -164,6 +163,9 @@ def run(jobs: Sequence[Job], workers: int) -> Generator[tuple[Job, Report], None
                 yield job, future.result()
             except BrokenProcessPool:
                 yield job, Report(error="the worker process died (out of memory?); try `--jobs 1`")
+    except (KeyboardInterrupt, SystemExit):
+        ending.end_workers()
+        raise
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 

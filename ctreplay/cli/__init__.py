@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import gc
 import os
-import signal
 import sys
 from collections.abc import Callable
 from functools import partial
 
-from ctreplay import pages
+from ctreplay import ending, pages
 from ctreplay.child import without_numpy
 from ctreplay.cli.common import (
     EXIT_FINE,
@@ -34,9 +33,9 @@ def _work(freeze: bool) -> None:
     collecting = gc.isenabled()
     gc.disable()
     try:
-        if freeze and signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+        if freeze:
             # from here on there is something to say and to clean up; see `__main__`
-            signal.signal(signal.SIGINT, signal.default_int_handler)
+            ending.clean_up_first()
         options = None if "_CTREPLAY_COMPLETE" in os.environ else plain_replay(sys.argv[1:])
         if options is None:
             from ctreplay.cli.app import command
@@ -63,7 +62,11 @@ def program() -> None:
     unfailing_stderr()
     try:
         main(freeze=True)
+    except KeyboardInterrupt:
+        # when all was said
+        os._exit(EXIT_INTERRUPTED)
     except SystemExit as end:
+        ending.at_once()
         watched = sys.getprofile() or sys.gettrace()
         if isinstance(end.code, int) and not watched and not sys.modules.keys() & _HOLDING:
             # taking everything apart takes as long as a tenth of a small replay
@@ -110,8 +113,9 @@ def _unforeseen(error: Exception) -> int:
     from ctreplay.sql.interrupt import interrupted
 
     if interrupted(error):
-        complain("interrupted")
-        return EXIT_INTERRUPTED
+        if (code := ending.exit_code()) == EXIT_INTERRUPTED:
+            complain("interrupted")
+        return code
     if os.environ.get("CTREPLAY_DEBUG"):
         raise error
     complain(f"internal error, please report it: {type(error).__name__}: {error} (CTREPLAY_DEBUG=1 shows where)")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,8 @@ def prompt(datasets: list[str], form: Format, limit: int) -> None:
 
     if form is Format.parquet:
         form = Format.table
+    # Ctrl-C ends what is under way here, not the program
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     db = connect(datasets, comments=True)
     _complete(db)
     print("Ask in SQL; .help lists commands.", file=sys.stderr)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from ctreplay.cli.common import (
     EXIT_DAMAGED,
@@ -50,9 +49,6 @@ def replay(
     target = output or default_target(captures)
     progress = Progress(enabled=not quiet and sys.stderr.isatty())
     before = _identity(target)
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is signal.SIG_DFL:
-            signal.signal(number, _leave)
 
     def committed() -> bool:
         return _identity(target) not in (None, before)
@@ -98,11 +94,6 @@ def replay(
     note_run(run)
     if strict and run["damage"]:
         raise Exit(EXIT_DAMAGED)
-
-
-def _leave(number: int, _frame: object) -> NoReturn:
-    """Ends as the signal would, but nothing is left behind."""
-    raise SystemExit(128 + number)
 
 
 def _identity(target: Path) -> str | None:

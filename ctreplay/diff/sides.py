@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ctreplay import ending
 from ctreplay.check.model import Options
 
 
@@ -99,10 +99,14 @@ def _replay(todo: Sequence[tuple[str, Options, Path]]) -> None:
         with ProcessPoolExecutor(
             2,
             mp_context=multiprocessing.get_context("fork"),
-            initializer=signal.signal,
-            initargs=(signal.SIGINT, signal.SIG_DFL),
+            initializer=ending.as_worker,
+            initargs=(os.getpid(),),
         ) as pool:
-            errors = list(pool.map(replay_side, *zip(*todo, strict=True)))
+            try:
+                errors = list(pool.map(replay_side, *zip(*todo, strict=True)))
+            except (KeyboardInterrupt, SystemExit):
+                ending.end_workers()
+                raise
     for error in errors:
         if error:
             raise SideError(error)

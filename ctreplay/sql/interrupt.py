@@ -1,4 +1,6 @@
-"""Ctrl-C while DuckDB works: it looks for it only while the calling thread has work, and raises an error of its own."""
+"""Ctrl-C, and what else ends the program, while DuckDB works: it looks for it only while the calling thread has work,
+and raises an error of its own.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +10,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
+
+from ctreplay import ending
 
 if TYPE_CHECKING:
     import duckdb
@@ -24,14 +28,15 @@ def interrupted(error: BaseException) -> bool:
 
 @contextmanager
 def interruptible(db: duckdb.DuckDBPyConnection) -> Iterator[None]:
-    """Within, Ctrl-C ends what `db` works on, and is a KeyboardInterrupt whatever DuckDB makes of it.
+    """Within, Ctrl-C ends what `db` works on, and is a KeyboardInterrupt whatever DuckDB makes of it; so do the other
+    signals where `ctreplay.ending` has them end the program.
 
     Beside another handler of SIGINT, or in another thread, nobody watches for it.
     """
     import duckdb
 
     here = threading.current_thread() is threading.main_thread()
-    watched = here and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    watched = here and signal.getsignal(signal.SIGINT) in (signal.default_int_handler, ending.leave)
     if watched:
         _working.append(db)
         if not _watching:
@@ -41,7 +46,7 @@ def interruptible(db: duckdb.DuckDBPyConnection) -> Iterator[None]:
     except (duckdb.InterruptException, RuntimeError) as exc:
         if isinstance(exc, RuntimeError) and not interrupted(exc):
             raise
-        raise KeyboardInterrupt from None
+        raise ending.ending() from None
     finally:
         if watched:
             _working.remove(db)
@@ -59,7 +64,7 @@ def _begin() -> None:
 
 def _watch(numbers: int) -> None:
     while number := os.read(numbers, 1):
-        if number[0] == signal.SIGINT:
+        if number[0] == signal.SIGINT or signal.getsignal(number[0]) is ending.leave:
             for db in tuple(_working):
                 db.interrupt()
     os.close(numbers)

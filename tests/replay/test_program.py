@@ -208,6 +208,79 @@ def test_ended_from_outside_nothing_is_left(tmp_path: Path, large: Path, jobs: s
     assert not leftovers(tmp_path)
 
 
+TWICE = """
+import os, signal, sys, time
+from ctreplay.dataset import writer
+number, jobs, capture, target = sys.argv[1:]
+def send(then):
+    def sent(*arguments):
+        os.kill(os.getpid(), int(number))
+        then(*arguments)
+    return sent
+writer._remove = send(writer._remove)
+writer.DatasetWriter.small = send(writer.DatasetWriter.small)
+sys.argv[1:] = [capture, "-o", target, "-q", "-j", jobs]
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+from ctreplay.__main__ import program
+program()
+"""
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_ended_twice_nothing_is_left(tmp_path: Path, large: Path, jobs: str, number: signal.Signals) -> None:
+    """`timeout` sends its signal twice, as does who is impatient: the second one must not stop the cleaning up."""
+    done = subprocess.run(
+        [sys.executable, "-c", TWICE, str(int(number)), jobs, large, tmp_path / "x"], env=environment(), text=True,
+        capture_output=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 128 + number and "Traceback" not in done.stderr, done.stderr
+    assert not leftovers(tmp_path)
+
+
+ENDLESS = "SELECT count(*) AS n FROM range(1000000) a, range(1000000) b WHERE a.range * b.range = 7"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("what", ["query", "check", "diff"])
+def test_other_commands_ended_from_outside(tmp_path: Path, large: Path, what: str, number: signal.Signals) -> None:
+    """With the processes that work for them, and what lies in the folder for temporary files."""
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    (tmp_path / "ctreplay.yaml").write_text(
+        f"checks:\n  - captures: {SAMPLES}/[dv]*.pcap\n    assert: [{{sql: '{ENDLESS}'}}]\n"
+    )
+    if what == "query":
+        assert run(SAMPLE, "-q", "-o", tmp_path / "x").returncode == 0
+    words = {
+        "query": ["query", tmp_path / "x", "-c", ENDLESS],
+        "check": ["check", "--no-cache", "--jobs", "2", tmp_path / "ctreplay.yaml"],
+        "diff": ["diff", large, large],
+    }
+    # its output ends only when nobody is left who could write to it
+    process = subprocess.Popen(
+        command(*words[what]), env=environment(TMPDIR=str(temporary)), text=True, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
+    )  # fmt: skip
+    tasks = Path(f"/proc/{process.pid}/task")
+    end = time.monotonic() + 20
+
+    def under_way() -> bool:
+        if what == "query":
+            # DuckDB has its threads
+            return len(leftovers(tasks)) > 1
+        return len((tasks / str(process.pid) / "children").read_text().split()) == 2
+
+    while not under_way() and time.monotonic() < end:
+        time.sleep(0.01)
+    time.sleep(1 if what != "diff" else 0.2)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == (128 + number if number != signal.SIGKILL else -number), err
+    assert (out, err) == ("", "ctreplay: interrupted\n" if number == signal.SIGINT else "")
+    assert number == signal.SIGKILL or not leftovers(temporary)
+
+
 def test_few_descriptors(tmp_path: Path) -> None:
     """Files that overlap are held open only as far as there are descriptors for them."""
     folder = tmp_path / "many"
@@ -566,9 +639,8 @@ def test_interrupted_at_the_start() -> None:
 
 def test_interrupted_in_sql(tmp_path: Path) -> None:
     """DuckDB makes an error of its own of it."""
-    sql = "SELECT count(*) AS n FROM range(1000000) a, range(1000000) b WHERE a.range * b.range = 7"
     (tmp_path / "ctreplay.yaml").write_text(
-        f"checks:\n  - captures: {SAMPLE}\n    assert: [{{expect: {{invalid_packets: 0}}}}, {{sql: '{sql}'}}]\n"
+        f"checks:\n  - captures: {SAMPLE}\n    assert: [{{expect: {{invalid_packets: 0}}}}, {{sql: '{ENDLESS}'}}]\n"
     )
     process = subprocess.Popen(
         command("check", "--no-cache"), cwd=tmp_path, env=environment(), text=True, stdout=subprocess.PIPE,
