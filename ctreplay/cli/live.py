@@ -8,8 +8,9 @@ import os
 import signal
 import stat
 import sys
-import threading
 from typing import Any, BinaryIO
+
+from ctreplay import ending
 
 _SAID = b"ctreplay: reading on until the pipe ends; Ctrl-C once more discards the replay\n"
 
@@ -23,9 +24,7 @@ class LiveInput(io.RawIOBase):
     def __init__(self, file: BinaryIO) -> None:
         super().__init__()
         self._file = file
-        self._watching = threading.current_thread() is threading.main_thread() and (
-            signal.getsignal(signal.SIGINT) is signal.default_int_handler
-        )
+        self._watching = signal.getsignal(signal.SIGINT) is ending.leave
         if self._watching:
             signal.signal(signal.SIGINT, self._first)
 
@@ -39,7 +38,7 @@ class LiveInput(io.RawIOBase):
         """From here on an interrupt is one."""
         if self._watching:
             self._watching = False
-            signal.signal(signal.SIGINT, signal.default_int_handler)
+            signal.signal(signal.SIGINT, ending.leave)
 
     def readable(self) -> bool:
         return True
