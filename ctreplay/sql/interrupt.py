@@ -63,10 +63,14 @@ def _begin() -> None:
 
 
 def _watch(numbers: int) -> None:
+    import duckdb
+
     while number := os.read(numbers, 1):
         if number[0] == signal.SIGINT or signal.getsignal(number[0]) is ending.leave:
             for db in tuple(_working):
-                db.interrupt()
+                # one that was closed meanwhile
+                with suppress(duckdb.Error):
+                    db.interrupt()
     os.close(numbers)
 
 
