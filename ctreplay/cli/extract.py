@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import typer
 
 from ctreplay.cli.common import counted, fail, json_text, note
 from ctreplay.cli.origin import Captures
 from ctreplay.cli.query import parse_params
+from ctreplay.cli.saving import replacing
 
 
 def extract(
@@ -200,37 +198,12 @@ def _extract(
             count = save(sys.stdout.buffer, rows, frames, facts, pcapng=True, annotate=annotate, comment=comment)
             sys.stdout.buffer.flush()
             return count, len(concerned)
-        with _replacing(output) as file:
+        with replacing(output) as file:
             count = save(file, rows, frames, facts, pcapng=pcapng, annotate=annotate, comment=comment)
     return count, len(concerned)
-
-
-@contextmanager
-def _replacing(output: Path) -> Iterator[BinaryIO]:
-    """A file that takes the name when it is whole. Raises OSError, about that name."""
-    temporary = None
-    try:
-        handle, temporary = tempfile.mkstemp(prefix=".ctreplay-", suffix=".partial", dir=output.parent)
-        with os.fdopen(handle, "wb") as file:
-            yield file
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, output)
-    except BaseException as exc:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
-        # nobody knows the temporary name
-        if isinstance(exc, OSError) and (temporary is None or exc.filename in (None, temporary)):
-            raise OSError(exc.errno, exc.strerror, str(output)) from None
-        raise
 
 
 def run_has_fragments(db: Any) -> bool:
     """Whether fragments were held back that the dataset does not list."""
     row = db.execute("SELECT value FROM stats WHERE name = 'fragments'").fetchone()
     return bool(row and row[0])
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

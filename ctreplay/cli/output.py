@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import math
 import shutil
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from ctreplay.cli.common import fail, note, printable
+from ctreplay.cli.saving import replacing
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -91,7 +93,7 @@ def write(result: Result, form: Format, output: Path | None, limit: int) -> None
         _text(result, form, sys.stdout, limit)
         sys.stdout.flush()
         return
-    with open(output, "w", encoding="utf-8", newline="") as file:
+    with replacing(output) as binary, io.TextIOWrapper(binary, "utf-8", newline="") as file:
         _text(result, form, file, limit)
 
 
@@ -109,9 +111,9 @@ def _text(result: Result, form: Format, file: TextIO, limit: int) -> None:
 def _parquet(result: Result, output: Path) -> None:
     import pyarrow.parquet as pq
 
-    # opened here, so that what is wrong with the file is told as of every other
+    # closed early, a table of Parquet looks whole
     with (
-        open(output, "wb") as file,
+        replacing(output) as file,
         pq.ParquetWriter(file, result.schema, compression="zstd", version="2.6") as writer,
     ):
         for batch in result.batches:

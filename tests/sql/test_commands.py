@@ -5,16 +5,19 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import shutil
 import signal
 import threading
 
 import duckdb
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ctreplay.cli.output import layout, time_text
-from ctreplay.sql import library
+from ctreplay.cli.output import Format, layout, time_text, write
+from ctreplay.sql import interrupt, library
+from ctreplay.sql.execute import Result
 from ctreplay.sql.interrupt import interruptible
 
 from .conftest import SAMPLES
@@ -239,6 +242,45 @@ def test_a_run_json_of_other_types(replayed, run_ctreplay, tmp_path, change):
     for words in (["list"], ["events"], ["stats"], ["query", "half_open"], ["extract", "1", "-o", "-"]):
         done = run_ctreplay(words[0], tmp_path / "x", *words[1:])
         assert done.returncode == 2 and "run.json is not as a replay writes it" in done.stderr, done.stderr
+
+
+def test_an_interrupt_for_a_connection_that_is_closed(monkeypatch):
+    """Who watches says nothing and goes on."""
+    closed, db = duckdb.connect(), duckdb.connect()
+    closed.close()
+    monkeypatch.setattr(interrupt, "_working", [closed, db])
+    numbers, sink = os.pipe()
+    os.write(sink, bytes([signal.SIGINT]))
+    os.close(sink)
+    interrupt._watch(numbers)
+    db.close()
+
+
+@pytest.mark.parametrize("form", ["csv", "json", "parquet"])
+def test_a_result_that_is_not_whole_gets_no_name(tmp_path, form):
+    """Nobody would see that rows are missing."""
+
+    def batches():
+        yield table.to_batches()[0]
+        raise KeyboardInterrupt
+
+    table = pa.table({"n": [1, 2]})
+    target = tmp_path / "out"
+    target.write_text("before")
+    with pytest.raises(KeyboardInterrupt):
+        write(Result(table.schema, batches(), lambda: None), Format(form), target, 0)
+    assert target.read_text() == "before" and [one.name for one in tmp_path.iterdir()] == ["out"]
+
+
+@pytest.mark.parametrize("form", ["csv", "json", "parquet"])
+def test_a_result_for_a_device(replayed, run_ctreplay, form):
+    """It is written to, and stays what it is."""
+    words = ["query", replayed("half_open.pcap"), "-c", "SELECT 1 AS n", "--format", form, "-o"]
+    done = run_ctreplay(*words, "/dev/full")
+    assert (done.returncode, done.stderr) == (2, "ctreplay: No space left on device: /dev/full\n")
+    if form != "parquet":
+        done = run_ctreplay(*words, "/dev/stdout")
+        assert done.returncode == 0 and "1" in done.stdout
 
 
 def test_nobody_watches_for_interrupts_any_more():
