@@ -17,6 +17,7 @@ from ctreplay.cli.common import (
     Exit,
     complain,
     fit_encoding,
+    named_stdout,
     reader_has_gone,
     unfailing_stderr,
 )
@@ -59,6 +60,7 @@ def program() -> None:
     pages.for_objects()
     without_numpy()
     fit_encoding()
+    named_stdout()
     unfailing_stderr()
     try:
         main(freeze=True)

@@ -131,6 +131,30 @@ def unfailing_stderr() -> None:
         sys.stderr = io.TextIOWrapper(buffer, old.encoding, old.errors, line_buffering=True)
 
 
+class _Named(io.FileIO):
+    """Says of what there is no room for what is written."""
+
+    def write(self, data: Any, /) -> int:
+        try:
+            return super().write(data)
+        except OSError as exc:
+            exc.filename = "standard output"
+            raise
+
+
+def named_stdout() -> None:
+    """Results that cannot be written are told from files that cannot."""
+    old = sys.stdout
+    if isinstance(old, io.TextIOWrapper):
+        raw = _Named(old.fileno(), "w", closefd=False)
+        # unbuffered it has no buffer
+        buffer: Any = raw if isinstance(old.buffer, io.RawIOBase) else io.BufferedWriter(raw)
+        old.flush()
+        sys.stdout = io.TextIOWrapper(
+            buffer, old.encoding, old.errors, line_buffering=old.line_buffering, write_through=old.write_through
+        )
+
+
 def reader_has_gone() -> None:
     """Nothing more can be said on stdout."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

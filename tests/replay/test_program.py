@@ -466,6 +466,7 @@ def test_output_to_a_full_disk(saying: Callable[..., Any], words: list[str], unb
         done = saying(words, full, PYTHONUNBUFFERED=unbuffered)
     assert done.returncode == 2
     assert "Exception" not in done.stderr and done.stderr.count("No space left on device") == 1
+    assert "standard output" in done.stderr
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
@@ -523,6 +524,27 @@ HOSTILE = [
     "new\nline.pcap", "esc\x1b[31mred\x1b[0m.pcap", "quo'te\"s.pcap", "[bold red]markup[bold].pcap", "bell\x07.pcap",
     "back\\slash.pcap", "csi\x9b2J.pcap", "right\u202eto-left.pcap", "percent %s {x}.pcap", "semi;colon $(x).pcap",
 ]  # fmt: skip
+
+
+SAID_AFTERWARDS = """
+import os, sys
+from ctreplay.__main__ import _open_closed
+from ctreplay.cli.common import named_stdout, unfailing_stderr
+_open_closed()
+named_stdout()
+unfailing_stderr()
+files = [os.open(sys.argv[1] + str(n), os.O_CREAT | os.O_WRONLY) for n in range(5)]
+print("result", flush=True)
+print("message", file=sys.stderr, flush=True)
+"""
+
+
+def test_messages_to_closed_streams_go_nowhere(tmp_path: Path) -> None:
+    """No file that is opened later has their number."""
+    code = "import os, sys; os.close(1); os.close(2); os.execv(sys.argv[1], sys.argv[1:])"
+    words = [sys.executable, "-c", code, sys.executable, "-c", SAID_AFTERWARDS, str(tmp_path / "file")]
+    done = subprocess.run(words, env=environment(), timeout=60, check=False)
+    assert done.returncode == 0 and [one.read_bytes() for one in sorted(tmp_path.iterdir())] == [b""] * 5
 
 
 def harmless(shown: str, colour: bool = False) -> None:
