@@ -121,6 +121,9 @@ class DatasetWriter:
             raise NotReplaceable(target, "a folder that is no dataset; remove it yourself, or choose another")
         if os.path.lexists(target) and not target.is_dir() and not target.is_symlink():
             raise NotReplaceable(target, "a file, no dataset; remove it yourself, or choose another name")
+        # renaming it needs less than removing what is in it
+        if target.is_dir() and not target.is_symlink() and not os.access(target, os.W_OK | os.X_OK):
+            raise NotReplaceable(target, "a folder whose files you may not remove; choose another")
         target.parent.mkdir(parents=True, exist_ok=True)
         self.folder = _partial(self.target)
         self.rows = dict.fromkeys(STREAMED, 0)

@@ -172,6 +172,26 @@ def test_force_replaces_no_folder_that_is_no_dataset(tmp_path: Path) -> None:
     assert (tmp_path / "x" / "y" / "kept").read_text() == "kept" and leftovers(tmp_path) == ["x"]
 
 
+def test_force_spares_what_may_not_be_removed(tmp_path: Path) -> None:
+    """Renamed aside, another user's dataset would stay under a hidden name."""
+    if os.geteuid():
+        pytest.skip("needs another user")
+    folder = tmp_path / "anyone's"
+    folder.mkdir()
+    ctreplay.replay(SAMPLE, folder / "x")
+    code = (
+        f"import os; os.chmod({str(folder)!r}, 0o777); os.chdir({str(folder)!r}); os.setgid(65534); os.setuid(65534)\n"
+        "from pathlib import Path\n"
+        "from ctreplay.dataset.writer import DatasetWriter, NotReplaceable\n"
+        "try: DatasetWriter(Path('x'), {}, True, 'turns').commit({})\n"
+        "except NotReplaceable as exc: print(exc.what)"
+    )
+    words = [sys.executable, "-c", "import ctreplay.dataset.tables, pathlib, shutil, json\n" + code]
+    done = subprocess.run(words, env=environment(), capture_output=True, text=True, timeout=60, check=False)
+    assert "files you may not remove" in done.stdout, done.stderr
+    assert leftovers(folder) == ["x"]
+
+
 @pytest.mark.parametrize("failing", [1, 2])
 def test_one_of_two_datasets_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: int) -> None:
     """Whatever goes wrong while the new one takes the place of the old."""
