@@ -12,7 +12,6 @@ cimport cython
 
 cdef class CaptureFacts:
     cdef public object path
-    cdef public int file_index
     cdef public int index
     cdef public object format
     cdef public object byte_order
@@ -20,15 +19,11 @@ cdef class CaptureFacts:
     cdef public object version
     cdef public long long interface_id
     cdef public object interface_name
-    cdef public object interface_description
     cdef public int linktype
     cdef public long long snaplen
     cdef public object resolution
     cdef public object kernel_received
     cdef public object kernel_drops
-    cdef public object os_drops
-    cdef public object filter_accept
-    cdef public long long comments
     cdef public long long packets
     cdef public long long captured_bytes
     cdef public long long wire_bytes

@@ -18,21 +18,17 @@ class CaptureFacts:
 
     `index` is what `Record.capture` holds. Counters cover the records delivered so far; `min_ts` and `max_ts`
     are nanoseconds and only mean something when `packets` is not 0 (see `first_ts`, `last_ts`).
-    `kernel_received`, `kernel_drops`, `os_drops` and `filter_accept` come from pcapng interface statistics,
-    None where the file has none.
+    `kernel_received` and `kernel_drops` (by the interface and by the system) come from pcapng interface
+    statistics, None where the file has none.
     """
 
     __slots__ = (
         "byte_order",
         "captured_bytes",
-        "comments",
         "compression",
         "factor",
-        "file_index",
-        "filter_accept",
         "format",
         "index",
-        "interface_description",
         "interface_id",
         "interface_name",
         "kernel_drops",
@@ -44,7 +40,6 @@ class CaptureFacts:
         "mode",
         "offset_ns",
         "offset_s",
-        "os_drops",
         "packets",
         "path",
         "reordered",
@@ -57,9 +52,8 @@ class CaptureFacts:
         "wire_bytes",
     )  # fmt: skip
 
-    def __init__(self, path: str, file_index: int, index: int) -> None:
+    def __init__(self, path: str, index: int) -> None:
         self.path = path
-        self.file_index = file_index
         self.index = index
         self.format = ""
         self.byte_order = "little"
@@ -67,15 +61,11 @@ class CaptureFacts:
         self.version = ""
         self.interface_id = 0
         self.interface_name: str | None = None
-        self.interface_description: str | None = None
         self.linktype = 0
         self.snaplen = 0
         self.resolution = ""
         self.kernel_received: int | None = None
         self.kernel_drops: int | None = None
-        self.os_drops: int | None = None
-        self.filter_accept: int | None = None
-        self.comments = 0
         self.reordered = 0
         self.max_backstep_ns = 0
         self.reset()
@@ -165,14 +155,3 @@ class CaptureFacts:
             exact = ticks * 10**9 // 10**exponent
         exact += self.offset_s * 10**9
         return exact if -(2**63) + 1 < exact < 2**63 else -(2**63) + 1
-
-    def as_dict(self) -> dict[str, object]:
-        """Plain values by name, in documentation order."""
-        names = (
-            "index", "path", "format", "byte_order", "compression", "version", "interface_id",
-            "interface_name", "interface_description", "linktype", "linktype_name", "snaplen",
-            "resolution", "packets", "captured_bytes", "wire_bytes", "first_ts", "last_ts", "reordered",
-            "max_backstep_ns", "truncated", "kernel_received", "kernel_drops", "os_drops",
-            "filter_accept", "comments",
-        )  # fmt: skip
-        return {name: getattr(self, name) for name in names}

@@ -193,7 +193,7 @@ class CaptureFile:
             return self.facts[ordinal]
         if len(self.captures) >= 65536:
             return None
-        fact = CaptureFacts(self.path, self.index, len(self.captures))
+        fact = CaptureFacts(self.path, len(self.captures))
         fact.compression = self.input.compression
         self.facts.append(fact)
         self.captures.append(fact)

@@ -28,7 +28,6 @@ cdef class PcapngReader(Reader):
     cdef bint big
     cdef list interfaces
     cdef public long long declared
-    cdef public long long section_comments
     cdef object version
 
     @cython.final
@@ -39,7 +38,7 @@ cdef class PcapngReader(Reader):
     @cython.locals(p=Py_ssize_t, kind=cython.longlong, total=cython.longlong)
     cdef bint step(self) except? False
     @cython.final
-    @cython.locals(caplen=cython.longlong, at=Py_ssize_t)
+    @cython.locals(caplen=cython.longlong)
     cdef bint packet(self, Py_ssize_t p, long long total) except? False
     @cython.locals(p=Py_ssize_t, total=cython.longlong)
     cdef bint another(self) except? False
@@ -51,8 +50,6 @@ cdef class PcapngReader(Reader):
     @cython.final
     @cython.locals(ts=cython.longlong)
     cdef stamp(self, long long high, long long low, Py_ssize_t p)
-    @cython.locals(code=cython.longlong)
-    cdef options(self, Py_ssize_t at, Py_ssize_t end)
     @cython.locals(offset=cython.longlong, left=cython.longlong, caplen=cython.longlong, limit=cython.longlong)
     cdef bint load(self, long long total, int head) except? False
     @cython.locals(fact=CaptureFacts)

@@ -47,14 +47,13 @@ _KNOWN = frozenset({_SHB, _IDB, _PB, _SPB, _NRB, _ISB, _EPB, 7, 8, 9, 10, 11, 0x
 class PcapngReader(Reader):
     """Reads one pcapng stream; raises CaptureError when it does not start with a section header."""
 
-    __slots__ = ("big", "declared", "interfaces", "section_comments", "version")
+    __slots__ = ("big", "declared", "interfaces", "version")
 
     def __init__(self, file: CaptureFile, stream: Stream, chunk: int, damage: list[Damage]) -> None:
         super().__init__(file, stream, chunk, damage)
         self.big = False
         self.interfaces: list[CaptureFacts | None] = []
         self.declared = 0
-        self.section_comments = 0
         self.version = ""
         if not self.fill(12) or self.u32(0) != _SHB:
             raise CaptureError("not a pcapng file", self.file.path)
@@ -117,7 +116,7 @@ class PcapngReader(Reader):
         return self.select(self.u32(p + 8), p) and self.packet(p, total)
 
     def packet(self, p: int, total: int) -> bool:
-        """What the Enhanced and the obsolete Packet Block share: time, lengths, bytes, options."""
+        """What the Enhanced and the obsolete Packet Block share: time, lengths, bytes."""
         caplen = self.u32(p + 20)
         if caplen > total - 32:
             self.note(
@@ -133,9 +132,6 @@ class PcapngReader(Reader):
         self.wirelen = self.u32(p + 24)
         self.stamp(self.u32(p + 12), self.u32(p + 16), p)
         self.frame += 1
-        at = p + 28 + ((caplen + 3) & ~3)
-        if at < p + total - 4:
-            self.options(at, p + total - 4)
         return True
 
     def select(self, interface: int, p: int) -> bool:
@@ -156,16 +152,6 @@ class PcapngReader(Reader):
             self.note(self.base + p, "the timestamp is beyond the range of 64-bit nanoseconds", True, 0)
         else:
             self.ts = ts
-
-    def options(self, at: int, end: int) -> None:
-        """Count the comments among a packet's options."""
-        while at + 4 <= end:
-            code = self.u16(at)
-            if code == 0:
-                return
-            if code == 1:
-                self.fact.comments += 1
-            at += 4 + ((self.u16(at + 2) + 3) & ~3)
 
     def load(self, total: int, head: int) -> bool:
         """Have the whole block at `pos` in the window; False after damage (then go on, or the stream is
@@ -263,7 +249,6 @@ class PcapngReader(Reader):
             return False
         self.interfaces = []
         self.version = f"{self.u16(p + 12)}.{self.u16(p + 14)}"
-        self.section_comments = sum(1 for code, _ in self.option_list(p + 24, p + total - 4) if code == 1)
         return True
 
     def interface(self, p: int, total: int) -> bool:
@@ -282,16 +267,10 @@ class PcapngReader(Reader):
         fact.interface_id = len(self.interfaces)
         fact.linktype = self.u16(p + 8)
         fact.snaplen = self.u32(p + 12)
-        fact.comments = self.section_comments
-        self.section_comments = 0
         tsresol, tsoffset = 6, 0
         for code, value in self.option_list(p + 16, p + total - 4):
-            if code == 1:
-                fact.comments += 1
-            elif code == 2:
+            if code == 2:
                 fact.interface_name = value.rstrip(b"\0").decode("utf-8", "replace")
-            elif code == 3:
-                fact.interface_description = value.rstrip(b"\0").decode("utf-8", "replace")
             elif code == 9 and len(value) == 1:
                 tsresol = value[0]
             elif code == 14 and len(value) == 8:
@@ -310,9 +289,8 @@ class PcapngReader(Reader):
         if fact is None:
             self.note(self.base + p, f"statistics of interface {number}, which is not described", True, total)
             return False
+        drops: int | None = None
         for code, value in self.option_list(p + 20, p + total - 4):
-            if code == 1:
-                fact.comments += 1
             if len(value) != 8:
                 continue
             count = int.from_bytes(value, "big" if self.big else "little")
@@ -320,12 +298,11 @@ class PcapngReader(Reader):
                 continue
             if code == 4:
                 fact.kernel_received = count
-            elif code == 5:
-                fact.kernel_drops = count
-            elif code == 6:
-                fact.filter_accept = count
-            elif code == 7:
-                fact.os_drops = count
+            elif code == 5 or code == 7:
+                # by the interface, and by the system behind it
+                drops = min((drops or 0) + count, _MOST)
+        if drops is not None:
+            fact.kernel_drops = drops
         return True
 
     def option_list(self, at: int, end: int) -> list[tuple[int, bytes]]:

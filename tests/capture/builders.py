@@ -59,6 +59,16 @@ def read(*paths: Any) -> tuple[list[Row], Any]:
         source.close()
 
 
+def facts_of(source: Any) -> list[dict[str, Any]]:
+    """What is known of every interface, by name."""
+    names = (
+        "index", "path", "format", "byte_order", "compression", "version", "interface_id", "interface_name", "linktype",
+        "linktype_name", "snaplen", "resolution", "packets", "captured_bytes", "wire_bytes", "first_ts", "last_ts",
+        "reordered", "max_backstep_ns", "truncated", "kernel_received", "kernel_drops",
+    )  # fmt: skip
+    return [{name: getattr(fact, name) for name in names} for fact in source.captures]
+
+
 def pcap(
     records: Iterable[tuple[int, bytes]], *, order: str = "<", nano: bool = False, linktype: int = 1,
     version: tuple[int, int] = (2, 4), magic: int | None = None, extra: bytes = b"", swap: bool = False,

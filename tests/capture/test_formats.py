@@ -103,7 +103,7 @@ def test_pcapng_interfaces_and_resolutions(tmp_path, order):
     assert not source.damage
 
 
-def test_pcapng_all_packet_blocks_statistics_comments(tmp_path):
+def test_pcapng_all_packet_blocks_and_statistics(tmp_path):
     data = shb(options=option(1, b"section")) + idb(snaplen=5) + block(0x0BAD, b"unknown!")
     data += block(3, struct.pack("<I", 9) + pad(b"simpl"))
     data += epb(0, 10, b"one", options=option(2, b"\0\0\0\1") + option(1, b"hello") + option(1, b"again"))
@@ -120,8 +120,7 @@ def test_pcapng_all_packet_blocks_statistics_comments(tmp_path):
         (11_000, 2, 2, b"s2"),
     ]
     fact = source.captures[0]
-    assert (fact.kernel_received, fact.kernel_drops, fact.filter_accept, fact.os_drops) == (100, 7, 90, 3)
-    assert fact.comments == 3
+    assert (fact.kernel_received, fact.kernel_drops) == (100, 7 + 3)
     assert not source.damage
 
 
@@ -216,7 +215,9 @@ def test_writers_are_read_back(tmp_path):
     rows, source = read(tmp_path / "b")
     check_records(rows, records, 4)
     assert {row.linktype for row in rows} == {1}
-    assert source.captures[1].comments == 40 and source.captures[1].interface_name == "eth0"
+    assert source.captures[1].interface_name == "eth0"
+    written = (tmp_path / "b").read_bytes()
+    assert all(written.count(option(1, text)) == len(records) for text in (b"one", b"two"))
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import struct
 from pathlib import Path
 
 import pytest
-from builders import T0, epb, frames, idb, pcap, read, rows_of, shb
+from builders import T0, epb, facts_of, frames, idb, pcap, read, rows_of, shb
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pure import run_pure_json
@@ -200,11 +200,11 @@ PURE = """
 import json, sys
 import ctreplay.capture.pcap as module
 assert module.__file__.endswith(".py")
-from builders import read
+from builders import facts_of, read
 out = {}
 for path in sys.argv[1:]:
     rows, source = read(path)
-    out[path] = [[list(row[:-1]) + [row.data.hex()] for row in rows], [f.as_dict() for f in source.captures],
+    out[path] = [[list(row[:-1]) + [row.data.hex()] for row in rows], facts_of(source),
                  [str(d) for d in source.damage]]
 print(json.dumps(out))
 """
@@ -212,8 +212,7 @@ print(json.dumps(out))
 
 def as_json(path):
     rows, source = read(path)
-    facts = [fact.as_dict() for fact in source.captures]
-    values = [[[*row[:-1], row.data.hex()] for row in rows], facts, [str(d) for d in source.damage]]
+    values = [[[*row[:-1], row.data.hex()] for row in rows], facts_of(source), [str(d) for d in source.damage]]
     return json.loads(json.dumps(values))
 
 

@@ -50,6 +50,16 @@ def slots(source: Path) -> dict[str, tuple[set[str], list[str]]]:
     return found
 
 
+def constants(pxd: Path) -> set[str]:
+    """Constants that a .pxd declares."""
+    found: set[str] = set()
+    kinds = "(?:const|unsigned|signed|long|int|short|char|object|list|dict|tuple|bytes|double)"
+    for line in pxd.read_text().splitlines():
+        if row := re.match(rf"cdef (?:{kinds} )+(_\w+(?:, *_\w+)*)\s*$", line):
+            found |= {name.strip() for name in row[1].split(",")}
+    return found
+
+
 @pytest.mark.parametrize("pxd", PXDS, ids=lambda path: ".".join(path.relative_to(ROOT).with_suffix("").parts[1:]))
 def test_slots_equal_the_declared_attributes(pxd: Path) -> None:
     have = slots(pxd.with_suffix(".py"))
@@ -75,12 +85,22 @@ def test_constants_of_the_pxd_are_the_modules(pxd: Path) -> None:
         for name in node.targets[0].elts
         if isinstance(name, ast.Name)
     }  # fmt: skip
-    declared_names = set()
-    kinds = "(?:const|unsigned|signed|long|int|short|char|object|list|dict|tuple|bytes|double)"
-    for line in pxd.read_text().splitlines():
-        if row := re.match(rf"cdef (?:{kinds} )+(_\w+(?:, *_\w+)*)\s*$", line):
-            declared_names |= {name.strip() for name in row[1].split(",")}
-    assert declared_names <= module, declared_names - module
+    assert not constants(pxd) - module
+
+
+def test_attributes_of_compiled_classes_are_read() -> None:
+    """By the product: what only tests read is filled for nobody."""
+    trees = [ast.parse(path.read_text()) for path in (ROOT / "ctreplay").rglob("*.py")]
+    nodes = [node for tree in trees for node in ast.walk(tree)]
+    read = {node.attr for node in nodes if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load)}
+    assert not {name for pxd in PXDS for names in declared(pxd).values() for name in names} - read
+
+
+@pytest.mark.parametrize("pxd", PXDS, ids=lambda path: ".".join(path.relative_to(ROOT).with_suffix("").parts[1:]))
+def test_constants_of_the_pxd_are_used(pxd: Path) -> None:
+    nodes = ast.walk(ast.parse(pxd.with_suffix(".py").read_text()))
+    used = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
+    assert not constants(pxd) - used
 
 
 @pytest.mark.parametrize("pxd", PXDS, ids=lambda path: ".".join(path.relative_to(ROOT).with_suffix("").parts[1:]))
