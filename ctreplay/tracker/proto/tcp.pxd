@@ -108,7 +108,7 @@ cdef class Tcp:
     cdef int settle(self, Entry e, Packet p, int cls, int old, int new, Side snd) except -1
 
     @cython.locals(s=Settings, timeout=cython.longlong)
-    cdef Py_ssize_t patience(self, Entry e, int cls, int state, int flags) except -1
+    cdef long long patience(self, Entry e, int cls, int state, int flags) except? 77
 
 
 cdef bint before(unsigned int a, unsigned int b) noexcept
