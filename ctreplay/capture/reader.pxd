@@ -1,7 +1,6 @@
 cimport cython
 from ctreplay.capture.facts cimport CaptureFacts
 
-cdef long long _MAX_FRAME
 cdef long long _MAX_DAMAGE
 
 

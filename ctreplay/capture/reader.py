@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from .inputs import CaptureFile
     from .streams import Stream
 
-_MAX_FRAME = 268435456
 _MAX_DAMAGE = 1000
 
 

@@ -1,7 +1,5 @@
 cimport cython
 
-from ctreplay.decode.checksum cimport Checksum
-from ctreplay.decode.network cimport Network
 from ctreplay.packet cimport Packet
 from ctreplay.tracker.entry cimport Entry
 from ctreplay.tracker.limit cimport Limit
@@ -10,19 +8,18 @@ from ctreplay.tracker.proto.datagram cimport Datagram
 from ctreplay.tracker.proto.icmp cimport Icmp
 from ctreplay.tracker.proto.sctp cimport Sctp
 from ctreplay.tracker.proto.tcp cimport Tcp
-from ctreplay.tracker.settings cimport Settings
 from ctreplay.tracker.sink cimport Change, Sink
 from ctreplay.tracker.table cimport Table, by_age
 from ctreplay.tracker.timers cimport Timers
 
 cdef long long _SECOND, _NEVER
 cdef int _REASONS
-cdef int _ACCEPT, _INVALID_VERDICT, _REPEAT
+cdef int _INVALID_VERDICT, _REPEAT
 cdef int _NEW, _ESTABLISHED, _RELATED, _INVALID, _UNTRACKED
-cdef unsigned int _EXPECTED_BIT, _SEEN_REPLY, _ASSURED, _CONFIRMED, _DYING
-cdef unsigned int _EV_NEW, _EV_RELATED, _EV_DESTROY, _EV_REPLY, _EV_ASSURED, _EV_PROTOINFO
+cdef unsigned int _EXPECTED_BIT, _SEEN_REPLY, _CONFIRMED, _DYING
+cdef unsigned int _EV_NEW, _EV_RELATED, _EV_DESTROY, _EV_REPLY, _EV_PROTOINFO
 cdef int _EVENT_NEW, _EVENT_UPDATE, _EVENT_DESTROY
-cdef int _TCP, _UDP, _ICMP, _ICMPV6, _SCTP, _UDPLITE, _GRE, _TCP_CLOSE, _TCP_SYN_SENT2
+cdef int _TCP, _UDP, _ICMP, _ICMPV6, _SCTP, _UDPLITE, _GRE, _TCP_SYN_SENT2
 cdef int _ICMP_REJECT, _ICMP_UNTRACKED, _ICMP_ATTACHED
 cdef int _W_TIMEOUT, _W_RESET, _W_REOPENED, _W_CAPTURE_END, _W_MIDSTREAM, _W_RESYNC, _W_SIMULTANEOUS, _W_EXPECTED, _W_EARLY_DROP, _W_GC
 cdef int _R_NOT_INVERTIBLE, _R_TABLE_FULL, _R_REOPENED, _R_MIDSTREAM, _R_RESYNC, _R_EXPECTED, _R_HELPER_DROPPED
@@ -30,10 +27,7 @@ cdef int _R_NOT_INVERTIBLE, _R_TABLE_FULL, _R_REOPENED, _R_MIDSTREAM, _R_RESYNC,
 
 @cython.final
 cdef class Tracker:
-    cdef public Settings s
     cdef public Sink sink
-    cdef public Network network
-    cdef public Checksum checksum
     cdef public Table table
     cdef public Timers timers
     cdef public Occupancy occupancy
@@ -65,8 +59,12 @@ cdef class Tracker:
     cpdef int process(self, Packet p) except -1
     cdef int invalid(self, Packet p, int reason) except -1
 
-    @cython.locals(answer=int, reopened=bint, e=Entry, old_state=int, old_status="unsigned int", verdict=int)
+    @cython.locals(reopened=bint, e=Entry, old_state=int, old_status="unsigned int", verdict=int)
     cdef int track(self, Packet p) except -1
+
+    @cython.locals(answer=int, e=Entry)
+    cdef bint icmp_settled(self, Packet p) except? True
+    cdef int judged_invalid(self, Entry e, Packet p, int old_state, unsigned int old_status) except -1
 
     @cython.locals(proto=int)
     cdef int judge(self, Entry e, Packet p) except -1

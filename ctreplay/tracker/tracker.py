@@ -29,7 +29,6 @@ _SECOND = 1_000_000_000
 _NEVER = 0x7FFFFFFFFFFFFFFF
 _REASONS = reasons.LIMIT + 1
 
-_ACCEPT = 0
 _INVALID_VERDICT = 1
 _REPEAT = 2
 
@@ -41,7 +40,6 @@ _UNTRACKED = 5
 
 _EXPECTED_BIT = 0x1
 _SEEN_REPLY = 0x2
-_ASSURED = 0x4
 _CONFIRMED = 0x8
 _DYING = 0x200
 
@@ -49,7 +47,6 @@ _EV_NEW = 1 << 0
 _EV_RELATED = 1 << 1
 _EV_DESTROY = 1 << 2
 _EV_REPLY = 1 << 3
-_EV_ASSURED = 1 << 4
 _EV_PROTOINFO = 1 << 5
 
 _EVENT_NEW = 0
@@ -63,7 +60,6 @@ _ICMPV6 = 58
 _SCTP = 132
 _UDPLITE = 136
 _GRE = 47
-_TCP_CLOSE = 8
 _TCP_SYN_SENT2 = 9
 
 _ICMP_REJECT = 1
@@ -98,17 +94,13 @@ class Tracker:
     """
 
     __slots__ = (
-        "change", "checksum", "datagram", "expecting", "gre_keys", "helpers", "icmp", "limit", "n_dropped",
-        "n_dropped_by_helper", "n_early_drop", "n_error", "n_invalid", "n_processed", "network", "next_expectation",
-        "now", "occupancy", "reason_counts", "s", "sctp", "sink", "started", "table", "tcp", "timers", "tuple_entry",
-        "watch",
+        "change", "datagram", "expecting", "gre_keys", "helpers", "icmp", "limit", "n_dropped",
+        "n_dropped_by_helper", "n_early_drop", "n_error", "n_invalid", "n_processed", "next_expectation", "now",
+        "occupancy", "reason_counts", "sctp", "sink", "started", "table", "tcp", "timers", "tuple_entry", "watch",
     )  # fmt: skip
 
     def __init__(self, settings: Settings, sink: Sink, network: Network, checksum: Checksum) -> None:
-        self.s = settings
         self.sink = sink
-        self.network = network
-        self.checksum = checksum
         self.table = Table()
         self.timers = Timers()
         self.occupancy = Occupancy()
@@ -201,23 +193,8 @@ class Tracker:
         """nf_conntrack_in, and confirmation."""
         if p.l4_fault:
             return self.invalid(p, p.l4_fault)
-        if p.proto == _ICMP or p.proto == _ICMPV6:
-            answer = self.icmp.check(p)
-            if answer == _ICMP_REJECT:
-                p.ctstate = _INVALID
-                self.n_error += 1
-                return 0
-            if answer == _ICMP_UNTRACKED:
-                p.ctstate = _UNTRACKED
-                return 0
-            if answer == _ICMP_ATTACHED:
-                e = p.entry
-                if p.direction == 0 and e.ext is not None and e.ext.active:  # type: ignore[union-attr]
-                    self.helpers.packet(e, p, self.now)
-                if e.events:  # type: ignore[union-attr]
-                    # of a packet that was refused when it had changed the entry's state
-                    self.deliver(e, p, e.status)  # type: ignore[arg-type, union-attr]
-                return 0
+        if (p.proto == _ICMP or p.proto == _ICMPV6) and self.icmp_settled(p):
+            return 0
         if p.tuple_fault:
             return self.invalid(p, p.tuple_fault)
         if self.gre_keys and p.proto == _GRE:
@@ -243,16 +220,7 @@ class Tracker:
             reopened = True
             self.destroy(e, self.now, _W_REOPENED, p.number, p.direction)
         if verdict == _INVALID_VERDICT:
-            if e.in_table:
-                self.tuple_entry = e
-                if p.timeout_ns >= 0:
-                    e.deadline = self.now + p.timeout_ns
-                    if e.deadline < e.queued:
-                        self.timers.remove(e)
-                        self.timers.queue(e, self.now)
-                if e.state != old_state:
-                    self.changed(e, old_state, old_status)
-            return self.invalid(p, p.reason)
+            return self.judged_invalid(e, p, old_state, old_status)
         p.entry = e
         if p.account:
             self.account(e, p)
@@ -278,12 +246,40 @@ class Tracker:
             return 0
         return self.confirm(e, p, old_state, old_status)
 
+    def icmp_settled(self, p: Packet) -> bool:
+        """Whether an ICMP packet has its verdict without a lookup: rejected, untracked, or an error about an entry."""
+        answer = self.icmp.check(p)
+        if answer == _ICMP_REJECT:
+            p.ctstate = _INVALID
+            self.n_error += 1
+        elif answer == _ICMP_UNTRACKED:
+            p.ctstate = _UNTRACKED
+        elif answer == _ICMP_ATTACHED:
+            e = p.entry
+            if p.direction == 0 and e.ext is not None and e.ext.active:  # type: ignore[union-attr]
+                self.helpers.packet(e, p, self.now)
+            if e.events:  # type: ignore[union-attr]
+                # of a packet that was refused when it had changed the entry's state
+                self.deliver(e, p, e.status)  # type: ignore[arg-type, union-attr]
+        else:
+            return False
+        return True
+
+    def judged_invalid(self, e: Entry, p: Packet, old_state: int, old_status: int) -> int:
+        """INVALID by the protocol tracker, which may have changed the state or shortened the timeout all the same."""
+        if e.in_table:
+            self.tuple_entry = e
+            if p.timeout_ns >= 0:
+                self.set_deadline(e, self.now + p.timeout_ns)
+            if e.state != old_state:
+                self.changed(e, old_state, old_status)
+        return self.invalid(p, p.reason)
+
     def judge(self, e: Entry, p: Packet) -> int:
         """The verdict of the entry's protocol tracker."""
         proto = p.proto
         if proto == _TCP:
             return self.tcp.packet(e, p, self.now)
-        self.tcp.unreplied_rst = False
         if proto == _UDP:
             return self.datagram.udp(e, p, self.now)
         if proto == _ICMP:
@@ -472,7 +468,7 @@ class Tracker:
         return 0
 
     def set_deadline(self, e: Entry, deadline: int) -> int:
-        """Give an entry another deadline (ns), for a helper."""
+        """Give an entry another deadline (ns since the epoch)."""
         e.deadline = deadline
         if e.in_table and deadline < e.queued:
             self.timers.remove(e)
