@@ -13,7 +13,7 @@ from ctreplay.tracker.table cimport Table
 from ctreplay.tracker.tracker cimport Tracker
 
 cdef int _U16, _BATCH
-cdef int _COMPLETE, _PASS_ON, _IP_CHECKSUM, _ESTABLISHED, _NEW
+cdef int _COMPLETE, _PASS_ON, _IP_CHECKSUM, _ESTABLISHED, _NEW, _NOTABLE, _ALL
 
 
 @cython.final

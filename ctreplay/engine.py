@@ -22,15 +22,17 @@ _PASS_ON = defrag.PASS_ON
 _IP_CHECKSUM = reasons.CODES["ip_checksum"]
 _ESTABLISHED = 2
 _NEW = 1
-PACKETS_NONE = 0
-PACKETS_NOTABLE = 1
-PACKETS_ALL = 2
+# which packets get a row: `Engine.level`
+_NOTABLE = 1
+_ALL = 2
+PACKETS_NONE, PACKETS_NOTABLE, PACKETS_ALL = 0, _NOTABLE, _ALL
 
 
 class Engine:
     """Runs records from a `Source` through decode and tracker into a `RowSink`.
 
-    `level` says which packets get a row: 0 none, 1 notable, 2 all. `packets` are those decoded last.
+    `level` says which packets get a row: `PACKETS_NONE`, `PACKETS_NOTABLE` or `PACKETS_ALL`. `packets` are those
+    decoded last.
     """
 
     __slots__ = (
@@ -119,12 +121,14 @@ class Engine:
             whole = self.fragment(p, w)
             if whole is None:
                 tracker.reason_counts[self.fragment_reason] += 1
-                if self.level == PACKETS_ALL:
+                if self.level == _ALL:
                     self.sink.packet(p, None, self.fragment_reason, None, tracker.now)
                 return 0
             w = whole
         tracker.process(w)
-        if self.level == 2 or (self.level == 1 and (w.reason or not (w.ctstate == _ESTABLISHED or w.ctstate == _NEW))):
+        if self.level == _ALL or (
+            self.level == _NOTABLE and (w.reason or not (w.ctstate == _ESTABLISHED or w.ctstate == _NEW))
+        ):
             self.sink.packet(p, w, w.reason if w.reason else w.note, tracker.tuple_entry, tracker.now)
         return 0
 

@@ -46,7 +46,7 @@ class Quality:
         return 0
 
     def repeated(self, p: Packet, w: Packet) -> int:
-        """Whether the very same packet was among the last few, as captures of several interfaces hold it."""
+        """Count a packet that was among the last few already, as captures of several interfaces hold it."""
         if w.family != 4 and w.proto != _TCP:
             return 0
         mark = (w.src_lo << 32 ^ w.dst_lo) & _U64
