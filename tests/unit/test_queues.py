@@ -7,6 +7,9 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ctreplay.tracker import queues
+from ctreplay.tracker.queues import Queue
+
 from .machine import SECOND, Machine
 from .test_network import ABSORBED, DUPLICATE, piece
 
@@ -59,3 +62,51 @@ def test_against_a_model(arrivals: list[tuple[int, int, bool, int]]) -> None:
     # what is left goes when its time is over, the last one 60 seconds later
     machine.send(piece(0, 48, 4, ident=9), after=61)
     assert machine.engine.defrag.queues.count == 1
+
+
+@given(st.lists(st.tuples(st.sampled_from((4, 6)), st.integers(0, 4), st.booleans()), max_size=60))
+def test_order_of_age(arrivals: list[tuple[int, int, bool]]) -> None:
+    """Oldest to newest, both ways: an IPv4 datagram that others of its source overtake begins anew as the newest."""
+    machine = Machine(ipfrag_max_dist=2)
+    halves: dict[tuple[int, int], set[bool]] = {}
+    met: dict[tuple[int, int], int] = {}
+    for number, (family, ident, second) in enumerate(arrivals):
+        key = family, ident
+        sent = sum(one == 4 for one, _, _ in arrivals[:number])
+        if family == 4 and key in halves and sent - met[key] > 2:
+            del halves[key]
+        met[key] = sent
+        here = halves.setdefault(key, set())
+        machine.send(piece(48, 100, family, ident=ident) if second else piece(0, 48, family, ident=ident), ns=1)
+        here.add(second)
+        if len(here) == 2:
+            del halves[key]
+        waiting = machine.engine.defrag.queues
+        one, other = waiting.oldest, waiting.newest
+        forwards, backwards = [], []
+        while one is not None or other is not None:
+            forwards.append((one.family, one.frag_id))
+            backwards.append((other.family, other.frag_id))
+            one, other = one.newer, other.older
+        assert forwards == backwards[::-1] == list(halves)
+
+
+@given(st.lists(st.tuples(st.integers(0, 12), st.integers(1, 4)), max_size=20))
+def test_places(pieces: list[tuple[int, int]]) -> None:
+    """In any order, with gaps: what lies within one stretch is a duplicate, what reaches into others overlaps."""
+    queue = Queue()
+    runs: list[list[int]] = []
+    for start, size in pieces:
+        end = start + size
+        touched = [run for run in runs if run[0] < end and start < run[1]]
+        if not touched:
+            assert queue.place(start, end) == 0
+            if runs and runs[-1][1] == start:
+                runs[-1][1] = end
+            else:
+                runs = sorted([*runs, [start, end]])
+        elif any(run[0] <= start and end <= run[1] for run in touched):
+            assert queue.place(start, end) == queues.DUPLICATE
+        else:
+            assert queue.place(start, end) == queues.OVERLAP
+        assert queue.runs == runs
