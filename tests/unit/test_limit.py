@@ -214,6 +214,20 @@ class TestCollector:
         gone = [e for e in syn(machine, 303, after=1.5).events if e.why == "gc"]
         assert len(gone) == 1 and len(machine.entries()) == 20
 
+    def test_what_early_drop_does_not_reach_goes(self) -> None:
+        """Without ASSURED, in whatever state; one before it that begins to close keeps its place in the line."""
+        machine = Machine(max=20, buckets=4096)
+        for n in range(20):
+            src = bytes((10, 1, 0, n))
+            machine.send(b.ipv4(src, B, 6, b.tcp(1, 2, 0, 0, 2, 9)), 0.001)
+            if n != 4:
+                machine.send(b.ipv4(B, src, 6, b.tcp(2, 1, 0, 1, 0x12, 9)), 0.001)
+                machine.send(b.ipv4(src, B, 6, b.tcp(1, 2, 1, 1, 0x10, 9)), 0.001)
+        closing, unanswered = machine.entries()[3:5]
+        machine.send(b.ipv4(bytes((10, 1, 0, 3)), B, 6, b.tcp(1, 2, 1, 1, 0x11, 9)), 0.001)
+        assert syn(machine, 300).reason == "table_full"
+        assert [(e.conn_id, e.why) for e in machine.wait(2)] == [(closing.conn_id, "gc"), (unanswered.conn_id, "gc")]
+
     def test_its_turn_comes_without_a_packet(self) -> None:
         """Also when early drop has made room meanwhile: only a scan ends the call for help."""
         machine = self.prepared(100, 50)
