@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -88,6 +90,28 @@ def test_removed_entries_never_come() -> None:
         timers.remove(e)
     wanted = [(e.deadline, e.conn_id) for n, e in enumerate(entries) if n >= 6 and (n - 6) % 3]
     assert drain(timers, START + 100 * SLOT) == wanted
+    assert timers.pending == 0
+
+
+def test_hundreds_due_within_a_second() -> None:
+    """In any order, some taken out or moved to an earlier deadline meanwhile."""
+    rng = random.Random(1)
+    timers = Timers()
+    # within the clock's own slot: all lie in the heap
+    begin = START // SLOT * SLOT
+    entries = [entry(n, begin + 1 + rng.randrange(SLOT // 2)) for n in range(400)]
+    for e in entries:
+        timers.queue(e, begin)
+    gone = rng.sample(entries, 250)
+    for e in gone:
+        timers.remove(e)
+    for e in gone[:150]:
+        e.deadline = begin + 1 + rng.randrange(SLOT // 4)
+        timers.queue(e, begin)
+    wanted = sorted((e.deadline, e.conn_id) for e in entries if e not in gone[150:])
+    half = begin + SLOT // 8
+    assert drain(timers, half) == [row for row in wanted if row[0] <= half]
+    assert drain(timers, begin + SLOT - 1) == [row for row in wanted if row[0] > half]
 
 
 operation = st.one_of(
