@@ -602,15 +602,20 @@ def test_hostile_names_that_are_missing(tmp_path: Path, name: str) -> None:
 def test_a_name_that_is_no_text(tmp_path: Path) -> None:
     path = os.fsencode(tmp_path) + b"/not\xff\xfeutf8.pcap"
     Path(os.fsdecode(path)).write_bytes(SAMPLE.read_bytes())
-    for words in ([], ["--json", "--force"]):
-        done = subprocess.run(
-            [*map(os.fsencode, command()), path, *map(os.fsencode, words)], cwd=tmp_path, env=environment(),
-            capture_output=True, timeout=60, check=False,
-        )  # fmt: skip
+
+    def run_bytes(words: list[Any], folder: Path) -> subprocess.CompletedProcess[bytes]:
+        line = [*map(os.fsencode, command()), *map(os.fsencode, words)]
+        return subprocess.run(line, cwd=folder, env=environment(), capture_output=True, timeout=60, check=False)
+
+    for options in ([], ["--json", "--force"]):
+        done = run_bytes([path, *options], tmp_path)
         assert done.returncode == 0 and b"Traceback" not in done.stderr, done.stderr
         done.stdout.decode("utf-8")
     (folder,) = (p for p in tmp_path.iterdir() if p.is_dir())
     json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    # and it is found again
+    for words in (["list", folder, "--at", "packet:5"], ["explain", folder, "--packet", "5"]):
+        assert b"udp" in run_bytes(words, tmp_path).stdout
 
 
 def interrupted(tmp_path: Path, large: Path, which: signal.Signals) -> subprocess.Popen[str]:
