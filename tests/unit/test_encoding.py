@@ -158,7 +158,12 @@ def test_lists_that_are_never_empty(back: Callable[..., list[Any]]) -> None:
     assert found == [[name for bit, name in enumerate(codes.MARKS) if v >> bit & 1] for v in values]
 
 
-ADDRESSES = st.one_of(st.integers(0xFFFF << 32, (0xFFFF << 32) + 9), st.integers(0, 5), st.integers(0, (1 << 128) - 1))
+ADDRESSES = st.one_of(
+    st.integers(0xFFFF << 32, (0xFFFF << 32) + 9),
+    st.integers(0xFFFF << 32, (1 << 48) - 1),
+    st.integers(0, 5),
+    st.integers(0, (1 << 128) - 1),
+)
 
 
 @fast
@@ -181,6 +186,14 @@ def test_addresses(back: Callable[..., list[Any]], rows: list[tuple[int, bool]])
     there = sorted(a.to_bytes(16, "big") for a, marked in rows if marked)
     assert chunk.words == len(set(there))
     assert [chunk.low, chunk.high] == ([there[0], there[-1]] if there else [None, None])
+
+
+def test_every_octet(back: Callable[..., list[Any]]) -> None:
+    """Of IPv4 addresses, in each place."""
+    addresses = [0xFFFF << 32 | octet << shift for octet in range(256) for shift in (0, 8, 16, 24)]
+    keys = b"".join(address.to_bytes(16, "big") for address in addresses)
+    text = [str(ipaddress.IPv4Address(address & 0xFFFFFFFF)) for address in addresses]
+    assert back("dict", len(addresses), lambda b: b.addresses(keys)[0]) == text
 
 
 def test_many_row_groups(tmp_path: Path) -> None:
