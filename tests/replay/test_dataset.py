@@ -181,16 +181,18 @@ def check_sums(target: Path) -> None:
     frames = value(f"SELECT count(*) FROM packets WHERE reason IN {tuple(unreadable)}")
     assert value("SELECT value FROM stats WHERE name = 'undecodable'") == frames
     assert value("SELECT coalesce(sum(undecodable), 0) FROM captures") == frames
-    # states of the live entries at the end, counted two ways
-    ends = db.execute(
-        "SELECT count(*) FILTER (proto = 'tcp'), count(*) FILTER (state = 'ESTABLISHED' AND proto = 'tcp'),"
-        " count(*) FILTER (assured), count(*) FILTER (NOT seen_reply)"
-        " FROM connections WHERE end_reason = 'capture_end'"
-    ).fetchone()
-    last = db.execute(
-        "SELECT tcp, tcp_established, assured, unreplied FROM occupancy ORDER BY ts DESC LIMIT 1"
-    ).fetchone()
-    assert last is None or last == ends
+    # the live entries at the end, counted two ways
+    at_end = "FROM connections WHERE end_reason = 'capture_end'"
+    wanted = dict.fromkeys(names[names.index("assured") :], 0)
+    wanted["assured"], wanted["unreplied"] = db.execute(
+        f"SELECT count(*) FILTER (assured), count(*) FILTER (NOT seen_reply) {at_end}"
+    ).fetchone() or (0, 0)
+    for proto, state, count in db.execute(f"SELECT proto, lower(state), count(*) {at_end} GROUP BY ALL").fetchall():
+        wanted[proto if proto in wanted else "other"] += count
+        if state is not None:
+            wanted[f"{proto}_{state}"] += count
+    last = db.execute(f"SELECT {', '.join(wanted)} FROM occupancy ORDER BY ts DESC LIMIT 1").fetchone()
+    assert last is None or dict(zip(wanted, last, strict=True)) == wanted
     db.close()
 
 

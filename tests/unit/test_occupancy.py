@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from .machine import FIN, RST, SYN, Machine, live_counts
+import struct
+
+import pytest
+
+from tests.traffic import build as b
+
+from .machine import FIN, RST, SYN, A, B, Machine, live_counts
+
+INIT = b.chunk(1, 0, struct.pack("!IIHHI", 7, 1, 1, 1, 1))
 
 
 def counts(machine: Machine) -> dict[str, int]:
@@ -12,6 +20,7 @@ def counts(machine: Machine) -> dict[str, int]:
         "entries": o.entries, "assured": o.assured, "unreplied": o.unreplied,
         **{name: n for name, n in zip(names, live_counts(o), strict=False) if n},
         **{f"tcp state {n}": count for n, count in enumerate(live_counts(o)[8:18]) if count},
+        **{f"sctp state {n}": count for n, count in enumerate(live_counts(o)[18:]) if count},
     }  # fmt: skip
 
 
@@ -36,6 +45,23 @@ def test_an_unreplied_entry_that_a_reset_ends() -> None:
     machine = Machine()
     machine.tcp(0, SYN, 1000)
     machine.tcp(0, RST, 1001)
+    assert counts(machine) == {"entries": 0, "assured": 0, "unreplied": 0}
+
+
+@pytest.mark.parametrize(
+    ("proto", "data", "names"),
+    [
+        (136, b.with_checksum(A, B, 136, b.udp(1, 2)), {"udplite"}),
+        (2, bytes(8), {"other"}),
+        (132, b.sctp(1, 2, 0, [INIT]), {"sctp", "sctp state 1"}),
+    ],
+    ids=["udplite", "other", "sctp"],
+)
+def test_rare_protocols_come_and_go(proto: int, data: bytes, names: set[str]) -> None:
+    machine = Machine()
+    machine.send(b.ipv4(A, B, proto, data))
+    assert counts(machine) == {"entries": 1, "assured": 0, "unreplied": 1, **dict.fromkeys(names, 1)}
+    machine.wait(1000)
     assert counts(machine) == {"entries": 0, "assured": 0, "unreplied": 0}
 
 
