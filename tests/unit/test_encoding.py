@@ -196,6 +196,15 @@ def test_every_octet(back: Callable[..., list[Any]]) -> None:
     assert back("dict", len(addresses), lambda b: b.addresses(keys)[0]) == text
 
 
+def test_columns_that_differ_in_one_row() -> None:
+    values = [0, -1, 1 << 62, -(1 << 63)]
+    one = column("q", values)
+    for n in range(len(values) + 1):
+        for place, value in enumerate(values):
+            other = column("q", [*values[:place], value ^ 1 << 40, *values[place + 1 :]])
+            assert encoding.same(one, other, n) == (place >= n)
+
+
 def test_many_row_groups(tmp_path: Path) -> None:
     """Each says what lies in it; readers skip by that."""
     encoder = Encoder()
