@@ -134,8 +134,10 @@ def _table(table: dict[str, Any]) -> Text:
     text.append(f", at most {table['most_inserts_per_s']:,} new in a second")
     if table["limit"]:
         text.append(f"\nlimit {table['limit']:,}: ")
+        collected = f"{table['collected']:,} by the collector, " if table["collected"] else ""
         text.append(
-            f"{table['early_drops']:,} evicted early, {table['full_drops']:,} packets dropped by the full table",
+            f"{table['early_drops']:,} evicted early, {collected}"
+            f"{table['full_drops']:,} packets dropped by the full table",
             style=_BAD if table["full_drops"] or table["early_drops"] else "",
         )
     else:

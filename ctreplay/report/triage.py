@@ -121,6 +121,7 @@ def _table(run: dict[str, Any], pressure: Pressure) -> dict[str, Any]:
         "peak_ts_ns": run["peak_ts_ns"] if run["peak_entries"] else None,
         "most_inserts_per_s": pressure.most_inserts,
         "early_drops": pressure.early_drops,
+        "collected": run["entries"]["by_end_reason"].get("gc", 0),
         "full_drops": pressure.full_drops,
     }
 

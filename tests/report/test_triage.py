@@ -247,9 +247,14 @@ def test_all_settings_of_a_machine(tmp_path: Path) -> None:
 
 def test_a_full_table_comes_first(tmp_path: Path) -> None:
     target = tmp_path / "full.ctreplay"
-    ctreplay.replay(SAMPLES / "table_pressure.pcap.zst", target, sysctls={"nf_conntrack_max": 500})
-    commands = [step["command"].split()[-1] for step in triage(target)["next"]]
+    ctreplay.replay(SAMPLES / "table_pressure.pcap.zst", target, sysctls={"nf_conntrack_max": 200})
+    facts = triage(target)
+    commands = [step["command"].split()[-1] for step in facts["next"]]
     assert commands[:2] == ["table_pressure", "top_holders_at"]
+    out = io.StringIO()
+    render(facts, out, 120)
+    ended = facts["entries"]["by_end_reason"]
+    assert f"limit 200: {ended['early_drop']} evicted early, {ended['gc']} by the collector, " in out.getvalue()
 
 
 @pytest.mark.parametrize("width", [80, 120])

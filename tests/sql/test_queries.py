@@ -133,6 +133,19 @@ def test_snat_headroom_at_the_last_instant(tmp_path):
     assert [(row["peak"], row["in_time_wait"]) for row in rows] == [(4, 3)]
 
 
+def test_early_drops_holds_every_victim(tmp_path):
+    target = tmp_path / "full.ctreplay"
+    ctreplay.replay(SAMPLES / "table_pressure.pcap.zst", target, sysctls={"nf_conntrack_max": 200})
+    db = ctreplay.open_dataset(target)
+    ended = db.sql("SELECT conn_id, end_reason FROM connections WHERE end_reason IN ('early_drop', 'gc')").fetchall()
+    result = query_named([target], library.load("early_drops"), {"top": "1000"})
+    rows = [row for batch in result.batches for row in batch.to_pylist()]
+    why = {"packet": "early_drop", "collector": "gc"}
+    assert {why[row["evicted_by"]] for row in rows} == {"early_drop", "gc"}
+    assert sorted((row["conn_id"], why[row["evicted_by"]]) for row in rows) == sorted(ended)
+    assert all((row["for_packet"] is None) == (row["evicted_by"] == "collector") for row in rows)
+
+
 def test_needs_packets(replayed):
     query = library.load("idle_gaps")
     check_needs(query, [replayed("keepalives.pcap")])
