@@ -1,0 +1,62 @@
+"""Queries about lookups and connections that hung, over packets of which every row of the answer is known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import ctreplay
+from ctreplay.sql import library
+from ctreplay.sql.execute import query_named
+from tests.check import captures as c
+from tests.traffic.build import UDP, udp
+
+Step = tuple[float, bool]
+
+
+def ask(dataset: Path, name: str, **parameters: str) -> list[dict[str, Any]]:
+    result = query_named([dataset], library.load(name), parameters)
+    return [row for batch in result.batches for row in batch.to_pylist()]
+
+
+def lookups(folder: Path, steps: list[Step], sport: int = 5000, **sysctls: int) -> Path:
+    """Dataset of queries (True) and answers at these seconds."""
+    packets = []
+    for at, query in steps:
+        ends, ports = ((c.CLIENT, c.SERVER), (sport, 53)) if query else ((c.SERVER, c.CLIENT), (53, sport))
+        packets.append((c.T0 + round(at * c.SECOND), c.packet(*ends, UDP, udp(*ports, b"name"))))
+    target = folder / "dns.ctreplay"
+    ctreplay.replay(c.pcap(folder / "dns.pcap", packets), target, packets="all", sysctls=sysctls)
+    return target
+
+
+@pytest.mark.parametrize("sport", [5000, 53])
+@pytest.mark.parametrize(
+    ("steps", "sysctls", "rows"),
+    [
+        # a client that asks every five seconds and is answered each time
+        ([(0, True), (0.02, False), (5, True), (5.02, False), (10, True), (10.02, False)], {}, []),
+        # one of two is lost; what a later lookup is answered does not count
+        (
+            [(0, True), (0.001, True), (0.02, False), (5, True), (5.02, False), (5.03, True), (5.05, False), (20, True),
+             (20.02, False)],
+            {}, [(1, 2, 1, 4, 2, 1)],
+        ),
+        # the entry is gone before the retry
+        ([(0, True), (5, True), (5.1, False)], {"nf_conntrack_udp_timeout": 3}, [(1, 1, 0, 2, 1, 1)]),
+        # slack_s is within
+        ([(0, True), (5.2, True)], {}, [(1, 1, 0, 2, 0, 1)]),
+        ([(0, True), (5.21, True)], {}, []),
+    ],
+)  # fmt: skip
+def test_dns_retry(tmp_path, steps, sysctls, rows, sport):
+    names = ("packet", "queries", "answers", "retry_packet", "answers_after", "conn_id")
+    found = ask(lookups(tmp_path, steps, sport, **sysctls), "dns_retry_5s", slack_s="0.2000001")
+    assert [tuple(row[name] for name in names) for row in found] == rows
+
+
+def test_dns_retry_of_a_socket_whose_first_packet_was_an_answer(tmp_path):
+    found = ask(lookups(tmp_path, [(0, False), (1, True), (6, True), (6.1, False)]), "dns_retry_5s")
+    assert [(row["client"], row["packet"], row["answers_after"]) for row in found] == [("10.0.0.1", 2, 1)]
