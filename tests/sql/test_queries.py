@@ -133,6 +133,25 @@ def test_snat_headroom_at_the_last_instant(tmp_path):
     assert [(row["peak"], row["in_time_wait"]) for row in rows] == [(4, 3)]
 
 
+def test_churn_rate_of_a_known_minute(tmp_path):
+    packets = []
+    for at, data in ((10, b""), (20, b"GET " * 99), (20.5, b"x" * 400), (30, b""), (30.5, b"")):
+        one = c.Tcp(40000 + len(packets), 443)
+        steps = [(True, SYN), (False, SYN | ACK), (True, ACK)] + [(True, ACK, data)] * bool(data)
+        steps += [(True, FIN | ACK), (False, FIN | ACK), (True, ACK)]
+        packets += [(c.T0 + round(at * c.SECOND) + n, one.send(*step)) for n, step in enumerate(steps)]
+    # the capture is longer than its connections: at both ends stands what opens none
+    for at in (0, 60):
+        packets.append((c.T0 + at * c.SECOND, c.Tcp(50000, 80).send(True, FIN | ACK)))
+    ctreplay.replay(c.pcap(tmp_path / "one.pcap", sorted(packets)), tmp_path / "one.ctreplay")
+    result = query_named([tmp_path / "one.ctreplay"], library.load("churn_rate"), {})
+    (batch,) = result.batches
+    (row,) = batch.select(["entries", "per_s", "busiest_s", "payload_less"]).to_pylist()
+    assert tuple(row.values()) == (5, 5 / 60, 2, 3)
+    # of two seconds with as many the first
+    assert batch["busiest_ts"].cast("int64").to_pylist() == [c.T0 + 20 * c.SECOND]
+
+
 def test_early_drops_holds_every_victim(tmp_path):
     target = tmp_path / "full.ctreplay"
     ctreplay.replay(SAMPLES / "table_pressure.pcap.zst", target, sysctls={"nf_conntrack_max": 200})
