@@ -16,13 +16,19 @@
 WITH moment AS (
     SELECT coalesce($at::TIMESTAMP_NS, (SELECT arg_min(ts, (-entries, transition_id)) FROM entries_over_time)) AS at_ts
 ), live AS (
-    SELECT c.conn_id, c.proto, m.at_ts FROM connections c, moment m
+    SELECT c.conn_id, c.proto, c.orig_src, c.orig_sport, m.at_ts FROM connections c, moment m
     WHERE c.first_ts <= m.at_ts AND (c.end_ts > m.at_ts OR (c.end_reason = 'capture_end'
         AND epoch_ns(c.end_ts) + c.timeout_left_s * 1000000000 >= epoch_ns(m.at_ts)))
+), sent AS (
+    -- what only this entry refused would have met none; INVALID packets have no direction
+    SELECT coalesce(conn_id, tuple_conn_id) AS conn_id, packet, ts, direction::VARCHAR AS direction, src, sport, tcp_flags
+    FROM packets WHERE (conn_id IS NOT NULL AND reason IS DISTINCT FROM 'icmp_error') OR reason IN ('tcp_bad_transition',
+        'tcp_rst_below_max_ack', 'tcp_seq_over_upper_bound', 'tcp_ack_over_upper_bound', 'sctp_vtag', 'sctp_bad_transition')
 ), next AS (
-    SELECT l.conn_id, l.proto, arg_min(p.direction, p.packet) AS direction, arg_min(p.tcp_flags, p.packet) AS tcp_flags,
-        count(p.packet) AS n
-    FROM live l LEFT JOIN packets p ON p.conn_id = l.conn_id AND p.ts > l.at_ts AND p.reason IS DISTINCT FROM 'icmp_error'
+    SELECT l.conn_id, l.proto, arg_min(coalesce(p.direction, CASE WHEN p.src = l.orig_src AND p.sport = l.orig_sport
+            THEN 'original' ELSE 'reply' END), p.packet) FILTER (p.packet IS NOT NULL) AS direction,
+        arg_min(p.tcp_flags, p.packet) AS tcp_flags, count(p.packet) AS n
+    FROM live l LEFT JOIN sent p ON p.conn_id = l.conn_id AND p.ts > l.at_ts
     GROUP BY l.conn_id, l.proto
 )
 SELECT CASE WHEN n = 0 THEN 'silent' WHEN proto IN ('icmp', 'icmpv6') THEN

@@ -11,7 +11,7 @@ import ctreplay
 from ctreplay.sql import library
 from ctreplay.sql.execute import query_named
 from tests.check import captures as c
-from tests.traffic.build import UDP, udp
+from tests.traffic.build import ACK, SYN, UDP, udp
 
 Step = tuple[float, bool]
 
@@ -60,3 +60,19 @@ def test_dns_retry(tmp_path, steps, sysctls, rows, sport):
 def test_dns_retry_of_a_socket_whose_first_packet_was_an_answer(tmp_path):
     found = ask(lookups(tmp_path, [(0, False), (1, True), (6, True), (6.1, False)]), "dns_retry_5s")
     assert [(row["client"], row["packet"], row["answers_after"]) for row in found] == [("10.0.0.1", 2, 1)]
+
+
+def test_a_packet_that_the_lost_entry_refused_would_have_been_picked_up(tmp_path):
+    one, other = c.Tcp(40000, 443), c.Tcp(40001, 443)
+    packets = [(0, one.send(True, SYN)), (1, one.send(False, SYN | ACK)), (2, one.send(True, ACK))]
+    packets += [(3, other.send(True, SYN)), (4, other.send(False, SYN | ACK)), (5, other.send(True, ACK))]
+    # far beyond the window; flags that no tracker accepts say nothing
+    packets += [(7, one.send(False, ACK, b"x", shift=5_000_000)), (8, one.send(True, ACK, b"x"))]
+    packets += [(9, other.send(False, SYN | ACK | 1)), (10, other.send(True, ACK, b"x"))]
+    path = c.pcap(tmp_path / "one.pcap", [(c.T0 + at * c.SECOND, data) for at, data in packets])
+    ctreplay.replay(path, tmp_path / "one.ctreplay", packets="all")
+    found = ask(tmp_path / "one.ctreplay", "failover_survivors", at=str(c.T0 // c.SECOND + 6))
+    assert [(row["fate"], row["direction"], row["flags"], row["connections"], row["example"]) for row in found] == [
+        ("picked up", "original", ".", 1, 4),
+        ("picked up, wrong way round", "reply", ".", 1, 1),
+    ]
