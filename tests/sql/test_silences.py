@@ -11,7 +11,7 @@ import ctreplay
 from ctreplay.sql import library
 from ctreplay.sql.execute import query_named
 from tests.check import captures as c
-from tests.traffic.build import ACK, SYN, UDP, udp
+from tests.traffic.build import ACK, PSH, RST, SYN, UDP, udp
 
 Step = tuple[float, bool]
 
@@ -76,3 +76,22 @@ def test_a_packet_that_the_lost_entry_refused_would_have_been_picked_up(tmp_path
         ("picked up", "original", ".", 1, 4),
         ("picked up, wrong way round", "reply", ".", 1, 1),
     ]
+
+
+def test_what_came_after_a_syn_on_an_old_entry(tmp_path):
+    one = c.Tcp(40000, 443)
+    packets = [one.send(True, SYN), one.send(False, SYN | ACK), one.send(True, ACK)]
+    # data is no challenge ACK, a bare ACK is
+    packets += [one.send(True, SYN, shift=500_000), one.send(False, PSH | ACK, b"data")]
+    packets += [one.send(True, SYN, shift=500_000), one.send(False, ACK), one.send(True, RST, shift=3)]
+    path = c.pcap(tmp_path / "one.pcap", [(c.T0 + n * c.SECOND, data) for n, data in enumerate(packets)])
+    told = {
+        "all": [(4, "went on"), (6, "challenge ACK"), (8, "nothing")],
+        # the answers are not in the dataset, nor is the RST
+        "notable": [(4, "SYN again"), (6, "see --packets all")],
+    }
+    for level, rows in told.items():
+        ctreplay.replay(path, tmp_path / level, packets=level)
+        assert [(row["packet"], row["outcome"]) for row in ask(tmp_path / level, "challenge_ack")] == rows
+    db = ctreplay.open_dataset(tmp_path / "notable")
+    assert db.sql("SELECT value FROM stats WHERE name = 'reason.tcp_rst_not_exact'").fetchall() == [(1,)]
