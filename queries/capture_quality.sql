@@ -5,11 +5,11 @@
 -- column: packets | frames read
 -- column: concern | what may mislead
 -- column: count | how many packets
--- column: share_pct | of the packets (or of those checked)
+-- column: share_pct | of the packets (or of those checked, or for one of several interfaces of those of the file)
 -- column: means | what it means for the answers
 -- read: one row per concern, 'none' when there is nothing to say. Kernel drops and truncated frames can make healthy
 --   connections look INVALID; wrong checksums by offload do not, unless nf_conntrack_checksum verifies them.
--- next: capture again with a larger buffer (tcpdump -B), full frames (-s 0), at one point only
+-- next: capture again with a larger buffer (tcpdump -B), full frames (-s 0), at one point only (-i NAME, not -i any)
 WITH concerns AS (
     SELECT capture, path, interface_name, packets, unnest([
         {'o': 1, 'what': 'dropped by the capturing system', 'n': coalesce(kernel_drops, 0), 'of': packets,
@@ -25,8 +25,10 @@ WITH concerns AS (
         {'o': 6, 'what': 'checksums left to the network card', 'n': checksums_offloaded, 'of': checksums_checked,
          'means': 'captured on the sender: not an error'},
         {'o': 7, 'what': 'not readable as IP', 'n': undecodable, 'of': packets, 'means': undecodable_by_reason},
-        {'o': 8, 'what': 'damaged file', 'n': CASE WHEN damaged THEN 1 ELSE 0 END, 'of': 1, 'means': damage}
-    ], recursive := true) FROM captures
+        {'o': 8, 'what': 'damaged file', 'n': CASE WHEN damaged THEN 1 ELSE 0 END, 'of': 1, 'means': damage},
+        {'o': 9, 'what': 'one of several interfaces', 'n': CASE WHEN packets < all_packets THEN packets ELSE 0 END,
+         'of': all_packets, 'means': 'a flow seen before and after a NAT is two connections; seen twice its counters double'}
+    ], recursive := true) FROM (SELECT *, (sum(packets) OVER (PARTITION BY path))::BIGINT AS all_packets FROM captures)
 ), found AS (
     SELECT capture, path, interface_name, packets, o, what, n, round(100.0 * n / nullif("of", 0), 2) AS share, means
     FROM concerns WHERE n > 0
