@@ -1,6 +1,6 @@
 -- question: Between which networks is only one direction of the traffic visible?
 -- incident: 4
--- param: min_conns INTEGER = 2 | fewest connections of a pair
+-- param: min_conns INTEGER 1.. = 2 | fewest connections of a pair
 -- column: from_net | /24 or /64 of the senders
 -- column: to_net | /24 or /64 of the receivers
 -- column: proto | protocol

@@ -1,6 +1,6 @@
 -- question: How fast do connections come and go, and which service makes them?
 -- incident: 1, 2
--- param: top INTEGER = 30 | how many services to show
+-- param: top INTEGER 1.. = 30 | how many services to show
 -- column: proto | protocol
 -- column: orig_dst | the service's address
 -- column: orig_dport | its port

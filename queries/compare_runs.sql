@@ -1,7 +1,7 @@
 -- question: What differs between two runs: which connections ended otherwise, appeared or are missing?
 -- incident: 1, 2, 3
 -- across: runs
--- param: top INTEGER = 100 | how many differences to show
+-- param: top INTEGER 1.. = 100 | how many differences to show
 -- column: flow | the tuple
 -- column: life | number of this life of the tuple
 -- column: base | conn_id in the first run (null: missing there)

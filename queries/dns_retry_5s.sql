@@ -1,9 +1,9 @@
 -- question: Which DNS lookups hung for 5 seconds: an answer missing, and asked again from the same port?
 -- incident: 5
 -- needs: packets all
--- param: port INTEGER = 53 | the resolver's port
--- param: retry_s DOUBLE = 5.0 | the resolver's time to try again (glibc: 5)
--- param: slack_s DOUBLE = 0.2 | how exact
+-- param: port INTEGER 0..65535 = 53 | the resolver's port
+-- param: retry_s DOUBLE 0.. = 5.0 | the resolver's time to try again (glibc: 5)
+-- param: slack_s DOUBLE 0.. = 0.2 | how exact
 -- column: client | who asked
 -- column: sport | from which port
 -- column: resolver | whom

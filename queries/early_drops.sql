@@ -1,6 +1,6 @@
 -- question: Which entries were evicted to make room, how old were they, and for whom?
 -- incident: 13
--- param: top INTEGER = 50 | how many to show
+-- param: top INTEGER 1.. = 50 | how many to show
 -- column: ts | when
 -- column: conn_id | the evicted entry
 -- column: flow | its tuple

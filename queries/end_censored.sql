@@ -1,5 +1,5 @@
 -- question: Which connections were still open when the capture ended?
--- param: top INTEGER = 50 | how many to show
+-- param: top INTEGER 1.. = 50 | how many to show
 -- column: conn_id | the connection
 -- column: flow | its tuple
 -- column: state | its state then

@@ -1,6 +1,6 @@
 -- question: Which packets failed the TCP window check, against which bound, and by how many bytes?
 -- incident: 3
--- param: top INTEGER = 50 | how many packets to show
+-- param: top INTEGER 1.. = 50 | how many packets to show
 -- column: packet | the packet
 -- column: verdict | INVALID, or ignored (accepted, but nothing was changed)
 -- column: failed | the condition that did not hold

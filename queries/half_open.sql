@@ -1,6 +1,6 @@
 -- question: Which TCP connections never got past the handshake, and how long did they hold an entry?
 -- incident: 12, 15
--- param: top INTEGER = 50 | how many groups to show
+-- param: top INTEGER 1.. = 50 | how many groups to show
 -- column: orig_src | who opened them
 -- column: orig_dst | to whom
 -- column: orig_dport | destination port

@@ -1,6 +1,6 @@
 -- question: Which ICMP errors came, who sent them, and about which connections?
 -- incident: 4
--- param: top INTEGER = 50 | how many groups to show
+-- param: top INTEGER 1.. = 50 | how many groups to show
 -- column: sender | who sent the errors (a router, or the destination itself)
 -- column: told | who was told
 -- column: verdict | RELATED (about a connection) or INVALID

@@ -1,8 +1,8 @@
 -- question: Which connections died after a silence (a NAT, firewall or load balancer forgot them)?
 -- incident: 6
 -- needs: packets all
--- param: min_s DOUBLE = 30 | shortest silence in seconds
--- param: within_s DOUBLE = 60 | how long after the silence to look for the failure
+-- param: min_s DOUBLE 0.. = 30 | shortest silence in seconds
+-- param: within_s DOUBLE 0.. = 60 | how long after the silence to look for the failure
 -- column: packet | the first packet after the silence
 -- column: conn_id | its connection
 -- column: flow | the packet's source and destination

@@ -1,8 +1,8 @@
 -- question: Which connections were silent for long, and what came after the silence?
 -- incident: 6, 7
 -- needs: packets all
--- param: min_s DOUBLE = 30 | shortest silence in seconds
--- param: top INTEGER = 50 | how many to show
+-- param: min_s DOUBLE 0.. = 30 | shortest silence in seconds
+-- param: top INTEGER 1.. = 50 | how many to show
 -- column: packet | the packet that ended the silence
 -- column: conn_id | the connection
 -- column: flow | that packet's source and destination

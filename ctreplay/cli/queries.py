@@ -60,7 +60,7 @@ def show_queries(name: str | None) -> None:
         print("\nparameters")
         _pairs(
             [
-                (f"{p.name}={'' if p.default is None else p.default}", f"{p.meaning} ({p.type})")
+                (f"{p.name}={'' if p.default is None else p.default}", f"{p.meaning} ({p.allowed})")
                 for p in query.parameters
             ],
             width,

@@ -4,7 +4,8 @@
 -- incident: numbers of the incidents it serves (optional)
 -- needs: packets all          (optional: every packet must be in the dataset)
 -- across: runs                (optional: sees all datasets at once, with their `run` column)
--- param: name TYPE = default | meaning     (INTEGER, DOUBLE, TEXT, or TIME: ISO 8601 or epoch, given to SQL in UTC)
+-- param: name TYPE = default | meaning     (INTEGER, DOUBLE, TEXT, or TIME: ISO 8601 or epoch, given to SQL in UTC;
+                                             behind INTEGER and DOUBLE what is allowed may stand: 1.. or 0..65535)
 -- column: name | meaning
 -- read: how to read the result; lines that begin with `--   ` continue
 -- next: what to do then
@@ -20,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 _HEAD = re.compile(r"--\s(question|incident|needs|across|param|column|read|next):\s*(.*)")
-_PARAM = re.compile(r"(\w+)\s+(INTEGER|DOUBLE|TEXT|TIME)\s*=\s*(.*)")
+_PARAM = re.compile(r"(\w+)\s+(?:(INTEGER|DOUBLE)(?:\s+(\d+)\.\.(\d*))?|(TEXT|TIME))\s*=\s*(.*)")
 TYPES = {"INTEGER": int, "DOUBLE": float, "TEXT": str, "TIME": str}
 _INTEGERS = range(-(1 << 63), 1 << 63)
 
@@ -31,12 +32,20 @@ class QueryError(Exception):
 
 @dataclass(frozen=True)
 class Parameter:
-    """`type` is INTEGER, DOUBLE, TEXT or TIME; the default is a value of it, or None."""
+    """`type` is INTEGER, DOUBLE, TEXT or TIME; the default is a value of it, or None, as bounds that there are not."""
 
     name: str
     type: str
     default: int | float | str | None
     meaning: str
+    least: int | None = None
+    most: int | None = None
+
+    @property
+    def allowed(self) -> str:
+        """Type and bounds, as in the header."""
+        most = "" if self.most is None else self.most
+        return self.type if self.least is None else f"{self.type} {self.least}..{most}"
 
     def value(self, text: str) -> int | float | str:
         """The value that the user wrote. Raises QueryError."""
@@ -50,6 +59,11 @@ class Parameter:
             raise QueryError(f"parameter {self.name}: {text} is no number to reckon with")
         if isinstance(found, int) and found not in _INTEGERS:
             raise QueryError(f"parameter {self.name}: {text} is beyond 64 bits")
+        if not isinstance(found, str):
+            if self.least is not None and found < self.least:
+                raise QueryError(f"parameter {self.name}: {text} is below {self.least}, the least it may be")
+            if self.most is not None and found > self.most:
+                raise QueryError(f"parameter {self.name}: {text} is above {self.most}, the most it may be")
         return found
 
     def _time(self, text: str) -> str:
@@ -60,7 +74,8 @@ class Parameter:
             instant = parse(text)
         except InstantError:
             instant = None
-        if instant is None or instant.kind != "ts":
+        # the last nanosecond is DuckDB's infinity
+        if instant is None or instant.kind != "ts" or instant.value >= _INTEGERS[-1]:
             how = "write ISO 8601 (UTC unless it has an offset) or epoch seconds"
             raise QueryError(f"parameter {self.name}: {text!r} is no time of its own; {how}")
         return show(instant.value).removesuffix("Z")
@@ -151,8 +166,9 @@ def parse(name: str, text: str) -> Query:
             parts = _PARAM.fullmatch(left.strip())
             if parts is None:
                 raise QueryError(f"query {name}: header line {line!r} is not `-- param: name TYPE = default | meaning`")
-            word, kind, default = parts.groups()
-            parameter = Parameter(word, kind, None, meaning.strip())
+            word, number, least, most, other, default = parts.groups()
+            bounds = (int(bound) if bound else None for bound in (least, most))
+            parameter = Parameter(word, number or other, None, meaning.strip(), *bounds)
             if default != "NULL":
                 try:
                     parameter = replace(parameter, default=parameter.value(default.strip("'")))

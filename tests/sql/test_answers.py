@@ -179,7 +179,7 @@ def test_times_have_offsets_and_errors():
     for text in ("2026-01-31T12:00:00.5Z", "2026-01-31 17:00:00.5+05:00", "2026-01-31T12:00:00,5", "1769860800.5"):
         assert at.value(text) == "2026-01-31 12:00:00.500", text
     assert at.value("1769860800000000001") == "2026-01-31 12:00:00.000000001"
-    for text in ("noon", "", "+5s", "packet:5", "end", "12:00", "2026-13-01", "9999-01-01"):
+    for text in ("noon", "", "+5s", "packet:5", "end", "12:00", "2026-13-01", "9999-01-01", str(2**63 - 1)):
         with pytest.raises(library.QueryError, match="parameter at: "):
             at.value(text)
 
@@ -188,6 +188,32 @@ def test_times_have_offsets_and_errors():
 def test_numbers_that_are_none(name: str, text: str):
     with pytest.raises(library.QueryError, match=f"parameter .*{text}"):
         library.load(name).parameters[0].value(text)
+
+
+@pytest.mark.parametrize(
+    ("name", "parameter", "good", "bad"),
+    [
+        ("idle_gaps", "top", ["1", "9223372036854775807"], ["0", "-1", "-9223372036854775808"]),
+        ("idle_gaps", "min_s", ["0", "0.5", "1e300"], ["-0.001", "-1e300"]),
+        ("dns_retry_5s", "port", ["0", "65535"], ["-1", "65536", "9223372036854775807"]),
+    ],
+)
+def test_numbers_have_bounds(replayed: Replay, name: str, parameter: str, good: list[str], bad: list[str]):
+    dataset = replayed([(0, c.Tcp(40000, 443).send(True, SYN))])
+    for text in good:
+        ask(dataset, name, **{parameter: text})
+    for text in bad:
+        with pytest.raises(library.QueryError, match=f"parameter {parameter}: {text} is (below|above) "):
+            ask(dataset, name, **{parameter: text})
+
+
+def test_bounds_are_written_behind_the_type():
+    query = library.parse("x", "-- param: a INTEGER 1..5 = 2 | m\n-- param: b DOUBLE = -1 | m\nSELECT $a, $b")
+    assert [(one.least, one.most) for one in query.parameters] == [(1, 5), (None, None)]
+    assert [one.allowed for one in query.parameters] == ["INTEGER 1..5", "DOUBLE"]
+    assert query.values({"b": "-7.5"}) == {"a": 2, "b": -7.5}
+    with pytest.raises(library.QueryError, match="param: name TYPE = default"):
+        library.parse("x", "-- param: a TEXT 1.. = 2 | m\nSELECT $a")
 
 
 def test_the_table_after_the_last_packet(replayed: Replay):
