@@ -95,3 +95,45 @@ def test_what_came_after_a_syn_on_an_old_entry(tmp_path):
         assert [(row["packet"], row["outcome"]) for row in ask(tmp_path / level, "challenge_ack")] == rows
     db = ctreplay.open_dataset(tmp_path / "notable")
     assert db.sql("SELECT value FROM stats WHERE name = 'reason.tcp_rst_not_exact'").fetchall() == [(1,)]
+
+
+SILENT_S = 100
+
+
+@pytest.mark.parametrize(
+    ("steps", "sysctls", "rows"),
+    [
+        # exactly the threshold
+        ([(0, True, PSH | ACK), (0.5, False, RST | ACK)], {}, [(4, 1, "RST", 0.5, 1, "CLOSE")]),
+        # one that gives up resets the connection itself
+        (
+            [(0, True, PSH | ACK), (1, True, PSH | ACK), (3, True, PSH | ACK), (10, True, RST | ACK)],
+            {}, [(4, 1, "no answer", 10, 3, "CLOSE")],
+        ),
+        ([(0, True, PSH | ACK), (1, False, ACK), (2, True, PSH | ACK)], {}, []),
+        # the tracker has forgotten it and picks it up, or does not
+        (
+            [(0, True, PSH | ACK), (1, True, PSH | ACK)],
+            {"nf_conntrack_tcp_timeout_established": 60}, [(4, 4, "new entry", None, 2, "ESTABLISHED")],
+        ),
+        (
+            [(0, True, PSH | ACK), (0.1, False, ACK), (1, True, PSH | ACK)],
+            {"nf_conntrack_tcp_timeout_established": 60, "nf_conntrack_tcp_loose": 0},
+            [(4, 1, "refused", None, 2, "timeout")],
+        ),
+        # what a RST closed has not been forgotten
+        ([(-80, False, RST | ACK), (0, True, PSH | ACK)], {}, []),
+    ],
+)  # fmt: skip
+def test_what_died_after_a_silence(tmp_path, steps, sysctls, rows):
+    one = c.Tcp(40000, 443)
+    packets = [(0, one.send(True, SYN)), (0, one.send(False, SYN | ACK)), (0, one.send(True, ACK))]
+    packets += [
+        (SILENT_S + at, one.send(client, flags, b"x" if flags & PSH else b"")) for at, client, flags in sorted(steps)
+    ]
+    path = c.pcap(tmp_path / "one.pcap", [(c.T0 + round(at * c.SECOND), data) for at, data in packets])
+    ctreplay.replay(path, tmp_path / "one.ctreplay", packets="all", sysctls=sysctls)
+    found = ask(tmp_path / "one.ctreplay", "idle_gap_then_fail", min_s=f"{SILENT_S if steps[0][0] == 0 else 50}")
+    names = ("packet", "conn_id", "failed_how", "after_s", "tries", "ended")
+    assert [tuple(row[name] for name in names) for row in found] == rows
+    assert ask(tmp_path / "one.ctreplay", "idle_gap_then_fail", min_s=f"{SILENT_S}.000000001") == []
