@@ -14,8 +14,9 @@
 -- column: new_held_s | table time in the second
 -- column: base_invalid | INVALID packets in the first
 -- column: new_invalid | INVALID packets in the second
+-- column: differs | in what: 'only in base', 'only in new', or of state, end, seen_reply, assured, invalid, packets, held
 -- read: connections are matched by tuple and by which life of it they are. The first dataset named is the base. Rows that
---   differ in base_held_s and new_held_s only (by a second or more) met another timeout. No rows: the runs agree. With more
+--   differ in held only (by a second or more) met another timeout. No rows: the runs agree. With more
 --   than two datasets only the first two are compared.
 -- next: ctreplay explain on both for one conn_id; ctreplay diff for a check in CI
 WITH names AS (
@@ -28,7 +29,14 @@ WITH names AS (
 SELECT coalesce(a.flow, b.flow) AS flow, coalesce(a.life, b.life) AS life, a.conn_id AS base, b.conn_id AS new,
     a.state AS base_state, b.state AS new_state, a.end_reason AS base_end, b.end_reason AS new_end,
     seconds(a.first_ts, a.end_ts) AS base_held_s, seconds(b.first_ts, b.end_ts) AS new_held_s,
-    a.invalid AS base_invalid, b.invalid AS new_invalid
+    a.invalid AS base_invalid, b.invalid AS new_invalid,
+    CASE WHEN a.conn_id IS NULL THEN 'only in new' WHEN b.conn_id IS NULL THEN 'only in base' ELSE concat_ws(', ',
+        CASE WHEN a.state IS DISTINCT FROM b.state THEN 'state' END,
+        CASE WHEN a.end_reason <> b.end_reason THEN 'end' END,
+        CASE WHEN a.seen_reply <> b.seen_reply THEN 'seen_reply' END,
+        CASE WHEN a.assured <> b.assured THEN 'assured' END, CASE WHEN a.invalid <> b.invalid THEN 'invalid' END,
+        CASE WHEN (a.orig_packets, a.reply_packets) <> (b.orig_packets, b.reply_packets) THEN 'packets' END,
+        CASE WHEN abs(base_held_s - new_held_s) >= 1 THEN 'held' END) END AS differs
 FROM (SELECT k.* FROM k, names WHERE run = names.base) a
 FULL JOIN (SELECT k.* FROM k, names WHERE run = names.new) b
     ON a.zone = b.zone AND a.proto = b.proto AND a.orig_src = b.orig_src AND a.orig_dst = b.orig_dst

@@ -212,6 +212,28 @@ def test_parameters_are_bound(replayed):
     assert len(rows) == 1
 
 
+def test_what_differs_between_runs_is_named(tmp_path):
+    one = c.Tcp(40000, 443)
+    steps = [(True, SYN), (False, SYN | ACK), (True, ACK), (True, ACK, b"x"), (False, ACK)]
+    packets = [(c.T0 + n, one.send(*step)) for n, step in enumerate(steps)]
+    later = (c.T0 + 2 * c.SECOND, c.Tcp(40001, 443).send(True, SYN))
+    # a repeated packet; an answer less; and a longer life with a connection more
+    runs = {"again": [*packets, packets[-1]], "less": packets[:1], "more": [*packets, later], "same": packets}
+    found = {}
+    ctreplay.replay(c.pcap(tmp_path / "base.pcap", packets), tmp_path / "base")
+    for name, changed in runs.items():
+        ctreplay.replay(c.pcap(tmp_path / f"{name}.pcap", changed), tmp_path / name)
+        result = query_named([tmp_path / "base", tmp_path / name], library.load("compare_runs"), {})
+        found[name] = [row["differs"] for batch in result.batches for row in batch.to_pylist()]
+        result.close()
+    assert found == {
+        "again": ["packets"],
+        "less": ["state, seen_reply, assured, packets"],
+        "more": ["held", "only in new"],
+        "same": [],
+    }
+
+
 def test_several_datasets(replayed):
     both = [replayed("tftp.pcap"), replayed("sctp.pcap")]
     result = query_named(both, library.load("end_censored"), {})
