@@ -8,7 +8,7 @@
 -- column: share_pct | of all entry-seconds
 -- column: mean_s | mean length of a stay
 -- column: waiting_s | of entry_seconds, the last stay of entries that only waited for their timeout
--- column: timeout_s | longest timeout that such entries were given
+-- column: timeout_s | longest timeout that entries were given whose last stay this was
 -- read: the first rows are what a shorter timeout would free. waiting_s near entry_seconds: the entries did nothing but
 --   wait. Entries still open when the capture ended count up to its end only.
 -- next: replay with --sysctl nf_conntrack_tcp_timeout_time_wait=30 (or the timeout of the first row) and use compare_runs
