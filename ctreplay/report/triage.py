@@ -22,6 +22,8 @@ _OFFLOAD_SHARE = 0.02
 _MIN_ONE_SIDED = 0.2
 # damaged places that are named
 _PLACES = 3
+# half-open connections of a target that syn_flood_sources reports
+_FLOOD = 20
 # why a kernel drops packets that never reach the tracker
 _ON_RECEIPT = ("ip_checksum", "ipv6_address", "ipv6_options")
 # sums over captures.parquet
@@ -256,7 +258,11 @@ def _next(found: dict[str, Any], stats: list[dict[str, Any]]) -> list[dict[str, 
         ask("never_replied", "who got no answer")
     if states.get("SYN_SENT", 0) + states.get("SYN_RECV", 0) > max(20, entries["total"] * 0.3):
         ask("half_open", "half-open connections by source")
-        ask("syn_flood_sources", "half-open connections by target")
+        services = found["talkers"]["services"]
+        if any(row["proto"] == "tcp" and row["entries"] >= _FLOOD for row in services):
+            ask("syn_flood_sources", "half-open connections by target")
+        else:
+            ask("port_scan", "who tried many ports or hosts")
     # SYNs that their entry outlived
     repeated = _count(stats, "tcp_syn_retransmitted")
     if states.get("SYN_SENT") and repeated >= 2 * states["SYN_SENT"]:
@@ -273,8 +279,11 @@ def _next(found: dict[str, Any], stats: list[dict[str, Any]]) -> list[dict[str, 
         ask("start_censored", "when connections were picked up without a SYN")
     if ended.get("timeout"):
         ask("timeout_peaks", "what idle times ended connections")
-    propose(f"ctreplay list {name}", "the table at the end, as conntrack -L prints it")
-    ask("top_holders_at", "who held the table at its peak")
+    if entries["total"]:
+        propose(f"ctreplay list {name}", "the table at the end, as conntrack -L prints it")
+        ask("top_holders_at", "who held the table at its peak")
+    else:
+        ask("capture_quality", "how far this capture can be trusted")
     propose("ctreplay queries", "every question that has a query")
     return steps
 

@@ -21,6 +21,7 @@ from ctreplay.report.triage import _trust, triage
 from ctreplay.sql import library
 from ctreplay.sql.execute import query_named
 from ctreplay.tracker import sysctl
+from tests.check import captures as c
 from tests.traffic import build as b
 from tests.traffic import pcap
 
@@ -227,6 +228,23 @@ def test_what_comes_next(found: dict[str, tuple[Path, dict[str, Any]]], capture:
     assert proposed == queries
     for name in proposed:
         assert sum(batch.num_rows for batch in query_named([path], library.load(name), {}).batches), name
+
+
+def test_a_scan_is_no_flood_and_an_empty_table_has_no_holders(tmp_path: Path) -> None:
+    scan = [(c.T0 + n, c.Tcp(40000, 1000 + n).send(True, b.SYN)) for n in range(30)]
+    stray = [(c.T0, c.Tcp(40000, 443).send(True, b.FIN | b.ACK))]
+    proposed = {}
+    for name, packets in (("scan", scan), ("stray", stray)):
+        ctreplay.replay(c.pcap(tmp_path / f"{name}.pcap", packets), tmp_path / name)
+        steps = [step["command"].split() for step in triage(tmp_path / name)["next"]]
+        proposed[name] = [words[-1] for words in steps if words[1] == "query"]
+        for query in proposed[name]:
+            assert sum(batch.num_rows for batch in query_named([tmp_path / name], library.load(query), {}).batches), (
+                query
+            )
+    assert proposed == {
+        "scan": ["never_replied", "half_open", "port_scan"], "stray": ["invalid_by_reason", "capture_quality"],
+    }  # fmt: skip
 
 
 def test_all_settings_of_a_machine(tmp_path: Path) -> None:
