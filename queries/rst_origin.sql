@@ -24,7 +24,7 @@ WITH r AS (
 )
 SELECT rst_from, rst_to, orig_dport, direction AS side, old_state AS state, count(*) AS resets, median(since_start_s) AS age_s,
     count(*) FILTER (old_state IN ('SYN_SENT', 'SYN_SENT2') AND direction = 'reply') AS refused, min(conn_id) AS example,
-    min(packet) AS packet
+    arg_min(packet, conn_id) AS packet
 FROM r
 GROUP BY rst_from, rst_to, orig_dport, direction, old_state
 ORDER BY resets DESC, rst_from, rst_to, orig_dport, side, state
