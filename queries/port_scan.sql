@@ -6,8 +6,8 @@
 -- column: target | the host, or the port
 -- column: proto | protocol
 -- column: tried | different ports (or hosts)
--- column: established | of these, TCP handshakes completed or UDP answered
--- column: refused | of these, answered by a RST (or an ICMP error)
+-- column: established | of these, answered by a SYN/ACK, an INIT ACK or a UDP packet
+-- column: refused | of these, answered by a RST, an SCTP ABORT or by nothing but an ICMP error
 -- column: silent | of these, without any answer
 -- column: invalid | of these, only ever touched by INVALID packets (FIN, NULL, Xmas and ACK scans)
 -- column: over_s | how long it took
@@ -22,12 +22,14 @@ WITH errors AS (
     GROUP BY conn_id
 ), probes AS (
     SELECT c.orig_src AS src, c.orig_dst AS dst, c.orig_dport AS port, c.proto, c.first_packet AS packet, c.first_ts AS ts,
-        CASE WHEN e.conn_id IS NOT NULL THEN 'refused'
-             WHEN c.proto <> 'tcp' THEN CASE WHEN c.seen_reply THEN 'established' ELSE 'silent' END
-             WHEN f.state IN ('SYN_SENT', 'SYN_SENT2') THEN CASE WHEN c.state = 'CLOSE' THEN 'refused' ELSE 'silent' END
-             WHEN c.midstream THEN 'invalid' ELSE 'established' END AS what
+        CASE WHEN c.midstream THEN 'invalid'
+             -- an SCTP association that an ABORT refuses never leaves CLOSED
+             WHEN c.seen_reply AND coalesce(f.state NOT IN ('SYN_SENT', 'SYN_SENT2', 'CLOSED'), true) THEN 'established'
+             WHEN e.conn_id IS NOT NULL OR f.state = 'CLOSED' AND c.seen_reply OR c.state = 'CLOSE' AND c.reply_packets > 0
+                 THEN 'refused' ELSE 'silent' END AS what
     FROM connections c LEFT JOIN errors e USING (conn_id) LEFT JOIN furthest f USING (conn_id)
-    WHERE c.proto IN ('tcp', 'udp', 'sctp')
+    -- both sides talking when it was picked up: nobody knows who opened it, and it is no probe
+    WHERE c.proto IN ('tcp', 'udp', 'sctp') AND NOT (c.midstream AND c.seen_reply)
     UNION ALL
     SELECT src, dst, dport, proto, packet, ts, 'invalid' FROM packets
     WHERE ctstate = 'INVALID' AND proto = 'tcp' AND tuple_conn_id IS NULL AND conn_id IS NULL AND tcp_flags & 4 = 0

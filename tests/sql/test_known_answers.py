@@ -10,7 +10,7 @@ import ctreplay
 from ctreplay.sql import library
 from ctreplay.sql.execute import query_named
 from tests.check import captures as c
-from tests.traffic.build import ACK, RST, SYN
+from tests.traffic.build import ACK, ICMP, PSH, RST, SYN, UDP, chunk, icmp, sctp, udp
 
 Timed = list[tuple[float, bytes]]
 
@@ -43,3 +43,57 @@ def test_rst_origin_shows_the_reset_of_its_example(ask):
     packets = [*opened(0, first), *opened(1, second)]
     packets += [(2, second.send(False, RST | ACK)), (3, first.send(False, RST | ACK))]
     assert columns(ask(packets, "rst_origin"), "example", "packet", "resets", "age_s") == [(1, 8, 2, 2.0)]
+
+
+def icmp_error(about: bytes, code: int) -> bytes:
+    return c.packet(c.OTHER, about[12:16], ICMP, icmp(3, code, bytes(4), about[:28]))
+
+
+def test_port_scan_errors_about_what_was_answered_refuse_nothing(ask):
+    packets: Timed = []
+    for number in range(12):
+        one = c.Tcp(40000, 1000 + number)
+        data = one.send(True, PSH | ACK, b"x" * 900)
+        packets += [*opened(number, c.Tcp(40000, 1000 + number)), (number + 0.1, icmp_error(data, 4))]
+        asked = c.packet(c.CLIENT, c.SERVER, UDP, udp(5000, 2000 + number))
+        answer = c.packet(c.SERVER, c.CLIENT, UDP, udp(2000 + number, 5000))
+        packets += [(number, asked), (number + 0.1, answer), (number + 0.2, icmp_error(answer, 3))]
+        refused = c.packet(c.CLIENT, c.SERVER, UDP, udp(6000, 3000 + number))
+        packets += [(number, refused), (number + 0.1, icmp_error(refused, 3))]
+    rows = ask(packets, "port_scan")
+    assert columns(rows, "proto", "tried", "established", "refused") == [("udp", 24, 12, 12), ("tcp", 12, 12, 0)]
+
+
+def test_port_scan_knows_how_sctp_refuses(ask):
+    body = (77).to_bytes(4) + (1500).to_bytes(4) + (10).to_bytes(2) * 2 + (1).to_bytes(4)
+
+    def send(from_client: bool, port: int, tag: int, kind: int, content: bytes = b"") -> bytes:
+        ends, ports = ((c.CLIENT, c.SERVER), (5000, port)) if from_client else ((c.SERVER, c.CLIENT), (port, 5000))
+        return c.packet(*ends, 132, sctp(*ports, tag, [chunk(kind, 0, content)]))
+
+    packets: Timed = []
+    for number in range(10):
+        packets.append((number, send(True, 1000 + number, 0, 1, body)))
+        if number < 3:
+            packets.append((number + 0.1, send(False, 1000 + number, 77, 2, body)))
+            packets.append((number + 0.2, send(True, 1000 + number, 77, 6)))
+        elif number < 8:
+            packets.append((number + 0.1, send(False, 1000 + number, 77, 6)))
+    rows = ask(packets, "port_scan")
+    assert columns(rows, "proto", "tried", "established", "refused", "silent") == [("sctp", 10, 3, 5, 2)]
+
+
+def test_port_scan_does_not_take_a_server_seen_midstream_for_a_scanner(ask):
+    packets: Timed = []
+    for number in range(12):
+        one = c.Tcp(40000 + number, 443)
+        packets += [(number, one.send(False, PSH | ACK, b"data")), (number + 0.1, one.send(True, ACK))]
+    assert ask(packets, "port_scan") == []
+    # an ACK scan: of each probe nothing comes back, or a RST
+    packets = []
+    for number in range(12):
+        one = c.Tcp(40000, 1000 + number)
+        packets.append((number, one.send(True, ACK)))
+        if number % 2:
+            packets.append((number + 0.1, one.send(False, RST)))
+    assert columns(ask(packets, "port_scan"), "src", "tried", "invalid") == [("10.0.0.1", 12, 12)]
