@@ -3,7 +3,7 @@
 -- param: scale DOUBLE = 3.0 | how many times the traffic of the capture
 -- column: proto | protocol
 -- column: orig_dport | destination port (null: none)
--- column: new_per_s | new connections per second
+-- column: new_per_s | new connections per second of the capture (a shorter one counts as a second)
 -- column: hold_s | mean time an entry occupies the table, timeouts included
 -- column: entries_now | entries this keeps in the table
 -- column: entries_scaled | the same with the scaled traffic
@@ -12,7 +12,11 @@
 -- read: needed entries = arrival rate x hold time (Little's law). Sum entries_scaled over the rows for the table size. With
 --   many open_at_end the truth is higher: the capture is shorter than the timeouts.
 -- next: replay with other timeouts (--sysctl) and run this again
-WITH span AS (SELECT greatest(seconds(min(first_ts), max(last_ts)), 1) AS s FROM connections)
+-- entries are held to the end of the capture, which may go on after the last packet of any of them
+WITH span AS (
+    SELECT greatest((max(value::BIGINT) - min(value::BIGINT)) / 1e9, 1) AS s FROM run_info
+    WHERE name IN ('first_ts_ns', 'last_ts_ns')
+)
 SELECT proto, orig_dport, count(*) / any_value(span.s) AS new_per_s, avg(held_ns) / 1e9 AS hold_s,
     count(*) / any_value(span.s) * avg(held_ns) / 1e9 AS entries_now,
     $scale::DOUBLE * count(*) / any_value(span.s) * avg(held_ns) / 1e9 AS entries_scaled,

@@ -97,3 +97,10 @@ def test_port_scan_does_not_take_a_server_seen_midstream_for_a_scanner(ask):
         if number % 2:
             packets.append((number + 0.1, one.send(False, RST)))
     assert columns(ask(packets, "port_scan"), "src", "tried", "invalid") == [("10.0.0.1", 12, 12)]
+
+
+def test_table_forecast_counts_the_whole_capture(ask):
+    # what ends the capture belongs to no connection
+    stray = c.packet(c.CLIENT, c.OTHER, 6, c.Tcp(1, 2).send(True, SYN | RST)[20:])
+    rows = ask([*opened(0, c.Tcp(40000, 443)), (2000, stray)], "table_forecast")
+    assert columns(rows, "new_per_s", "hold_s", "entries_now", "open_at_end") == [(1 / 2000, 2000, 1, 1)]
