@@ -104,3 +104,35 @@ def test_table_forecast_counts_the_whole_capture(ask):
     stray = c.packet(c.CLIENT, c.OTHER, 6, c.Tcp(1, 2).send(True, SYN | RST)[20:])
     rows = ask([*opened(0, c.Tcp(40000, 443)), (2000, stray)], "table_forecast")
     assert columns(rows, "new_per_s", "hold_s", "entries_now", "open_at_end") == [(1 / 2000, 2000, 1, 1)]
+
+
+def kept_alive(one: c.Tcp, times: int) -> Timed:
+    probes: Timed = []
+    for number in range(times):
+        at = 60 * (number + 1)
+        probes += [(at, one.send(True, ACK, shift=-1)), (at + 0.01, one.send(False, ACK))]
+    return probes
+
+
+KEPT_ALIVE = ("kind", "side", "probes", "interval_s", "unanswered")
+
+
+def test_keepalive_intervals_takes_every_packet_of_the_other_side_for_an_answer(ask):
+    one = c.Tcp(40000, 443)
+    packets = [*opened(0, one), *kept_alive(one, 3), (240, one.send(True, ACK, shift=-1))]
+    reset = [(240.1, one.send(False, RST))]
+    expected = [("TCP keep-alive", "original", 4, 60.0, 0)]
+    assert columns(ask([*packets, *reset], "keepalive_intervals"), *KEPT_ALIVE) == expected
+    # data of the prober before the answer comes
+    late = [(240.05, one.send(True, PSH | ACK, b"x")), (240.1, one.send(False, ACK))]
+    assert columns(ask([*packets, *late], "keepalive_intervals"), *KEPT_ALIVE) == expected
+    unanswered = [("TCP keep-alive", "original", 4, 60.0, 1)]
+    assert columns(ask(packets, "keepalive_intervals"), *KEPT_ALIVE) == unanswered
+
+
+def test_keepalive_intervals_of_a_connection_picked_up_idle(ask):
+    # of the first probe nothing tells that its sequence number is below the next one
+    one = c.Tcp(40000, 443)
+    one.next[True] = 1 << 32
+    rows = ask(kept_alive(one, 4), "keepalive_intervals")
+    assert columns(rows, *KEPT_ALIVE) == [("TCP keep-alive", "original", 3, 60.0, 0)]
