@@ -10,8 +10,8 @@
 -- column: from_packet | since when it could be offloaded: the packet that made it ESTABLISHED and replied
 -- column: offloadable | packets after that one (null without --packets all)
 -- column: duration_s | how long it lasted
--- read: TCP is offloaded once ESTABLISHED, UDP once replied. Offloaded packets never reach the tracker: its counters and
---   timeouts stand still until the flow comes back.
+-- read: TCP is offloaded once ESTABLISHED, UDP once replied, what has a helper never (not shown). Offloaded packets never
+--   reach the tracker: its counters and timeouts stand still until the flow comes back.
 -- next: nf_flowtable_tcp_timeout and nf_flowtable_udp_timeout decide when flows come back
 WITH ready AS (
     SELECT t.conn_id, min(t.packet) AS packet FROM transitions t JOIN connections c USING (conn_id)
@@ -27,6 +27,6 @@ SELECT c.conn_id, c.flow, c.total_packets AS packets, c.total_bytes AS bytes,
     round(100.0 * c.total_packets / nullif((SELECT value::BIGINT FROM run_info WHERE name = 'packets'), 0), 1) AS share_pct,
     r.packet AS from_packet, a.n AS offloadable, c.duration_s
 FROM conns c JOIN ready r USING (conn_id) LEFT JOIN after a USING (conn_id)
-WHERE c.total_packets >= $min_packets::BIGINT AND r.packet IS NOT NULL
+WHERE c.helper IS NULL AND c.total_packets >= $min_packets::BIGINT AND r.packet IS NOT NULL
 ORDER BY packets DESC, c.conn_id
 LIMIT $top::BIGINT

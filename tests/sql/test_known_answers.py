@@ -136,3 +136,10 @@ def test_keepalive_intervals_of_a_connection_picked_up_idle(ask):
     one.next[True] = 1 << 32
     rows = ask(kept_alive(one, 4), "keepalive_intervals")
     assert columns(rows, *KEPT_ALIVE) == [("TCP keep-alive", "original", 3, 60.0, 0)]
+
+
+def test_offload_candidates_have_no_helper(ask):
+    one = c.Tcp(40000, 21)
+    packets = [*opened(0, one), *((1 + number, one.send(True, ACK)) for number in range(20))]
+    assert columns(ask(packets, "offload_candidates"), "conn_id", "from_packet", "offloadable") == [(1, 3, 20)]
+    assert ask(packets, "offload_candidates", helpers=("ftp",)) == []
