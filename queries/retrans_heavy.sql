@@ -6,10 +6,10 @@
 -- column: conn_id | the connection
 -- column: side | the side that repeats
 -- column: flow | the connection's tuple
--- column: segments | segments with data (or SYN, FIN)
--- column: repeated | of these, sequence ranges sent before
+-- column: segments | segments with data (or SYN, FIN), keep-alives of one byte left out
+-- column: repeated | of these, ones that begin with what was sent before
 -- column: share_pct | repeated in percent
--- column: longest_run | most repeats of one segment in a row
+-- column: longest_run | most repeats of one segment
 -- column: longest_wait_s | longest pause before a repeat: the retransmission timer backing off
 -- column: unanswered_end | the connection ends in repeats that nobody answered
 -- column: ended | end_reason or state at the end
@@ -18,18 +18,29 @@
 -- next: idle_gap_then_fail if it began after a silence; ctreplay explain DATASET CONN
 WITH steps AS (
     -- sequence numbers wrap: from one packet to the next they go up or down by less than 2^31
-    SELECT packet, ts, conn_id, direction, seq::BIGINT AS seq,
+    SELECT packet, ts, conn_id, direction, seq::BIGINT AS seq, payload = 1 AND tcp_flags & 3 = 0 AS one_byte,
+        payload::BIGINT + (tcp_flags & 1) + ((tcp_flags >> 1) & 1) AS length,
         (seq::BIGINT - lag(seq::BIGINT) OVER (PARTITION BY conn_id, direction ORDER BY packet) + 6442450944) % 4294967296
             - 2147483648 AS step
     FROM packets
     WHERE proto = 'tcp' AND conn_id IS NOT NULL AND payload + (tcp_flags & 1) + ((tcp_flags >> 1) & 1) > 0
-), data AS (
-    SELECT * REPLACE (sum(coalesce(step, seq)) OVER (PARTITION BY conn_id, direction ORDER BY packet) AS seq) FROM steps
+), unwrapped AS (
+    SELECT * REPLACE ((sum(coalesce(step, seq)) OVER (PARTITION BY conn_id, direction ORDER BY packet))::BIGINT AS seq)
+    FROM steps
+), sent AS (
+    SELECT *, max(seq + length) OVER (PARTITION BY conn_id, direction ORDER BY packet
+        ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS next_seq FROM unwrapped
+), located AS (
+    -- new segments do not overlap, so one that begins within another was cut anew; between two it fills a hole
+    SELECT s.*, coalesce(f.seq < s.seq AND s.seq < f.seq + f.length, false) AS within, f.ts AS first_ts
+    FROM sent s ASOF LEFT JOIN (FROM sent WHERE next_seq IS NULL OR seq >= next_seq) f
+        ON f.conn_id = s.conn_id AND f.direction = s.direction AND f.seq <= s.seq
 ), marked AS (
-    SELECT *, row_number() OVER (PARTITION BY conn_id, direction, seq ORDER BY packet) > 1 AS repeated,
-        row_number() OVER (PARTITION BY conn_id, direction, seq ORDER BY packet) - 1 AS nth,
-        (epoch_ns(ts) - lag(epoch_ns(ts)) OVER (PARTITION BY conn_id, direction, seq ORDER BY packet)) / 1e9 AS wait_s
-    FROM data
+    SELECT *, row_number() OVER w > 1 OR within AS repeated, row_number() OVER w - 1 + within::INT AS nth,
+        (epoch_ns(ts) - coalesce(lag(epoch_ns(ts)) OVER w, CASE WHEN within THEN epoch_ns(first_ts) END)) / 1e9 AS wait_s
+    -- the last byte alone is a keep-alive
+    FROM located WHERE NOT coalesce(one_byte AND within AND seq = next_seq - 1, false)
+    WINDOW w AS (PARTITION BY conn_id, direction, seq ORDER BY packet)
 ), sides AS (
     SELECT conn_id, direction, count(*) AS segments, count(*) FILTER (repeated) AS repeated,
         max(nth) AS longest_run, max(wait_s) FILTER (repeated) AS longest_wait_s, arg_max(repeated, packet) AS last_repeated,

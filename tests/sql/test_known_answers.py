@@ -143,3 +143,31 @@ def test_offload_candidates_have_no_helper(ask):
     packets = [*opened(0, one), *((1 + number, one.send(True, ACK)) for number in range(20))]
     assert columns(ask(packets, "offload_candidates"), "conn_id", "from_packet", "offloadable") == [(1, 3, 20)]
     assert ask(packets, "offload_candidates", helpers=("ftp",)) == []
+
+
+REPEATED = ("side", "segments", "repeated", "longest_run", "longest_wait_s")
+
+
+def test_retrans_heavy_sees_repeats_cut_anew(ask):
+    # offload hands the capture one segment of 6000 bytes, the repeats are of 1500; the hole is filled once, then again
+    one = c.Tcp(40000, 443)
+    packets = [*opened(0, one), (1, one.send(True, PSH | ACK, b"x" * 6000))]
+    packets += [(2 + n, one.send(True, ACK, b"x" * 1500, shift=1500 * n - 6000)) for n in range(4)]
+    packets += [(6, one.send(True, ACK, b"y" * 100, shift=100)), (7, one.send(True, ACK, b"y" * 100))]
+    rows = ask(packets, "retrans_heavy", min_retrans=1)
+    assert columns(rows, *REPEATED) == [("original", 8, 4, 1, 4.0)]
+    packets.append((8, one.send(True, ACK, b"y" * 100, shift=-100)))
+    rows = ask(packets, "retrans_heavy", min_retrans=1)
+    assert columns(rows, *REPEATED) == [("original", 9, 5, 1, 4.0)]
+
+
+def test_retrans_heavy_takes_no_keepalive_for_a_repeat(ask):
+    one = c.Tcp(40000, 443)
+    packets = [*opened(0, one), (1, one.send(True, PSH | ACK, b"data"))]
+    packets += [(60 * n, one.send(True, ACK, b"\0", shift=-1)) for n in range(1, 5)]
+    assert ask(packets, "retrans_heavy", min_retrans=1) == []
+    # a last segment of one byte that is sent again is a repeat
+    packets.append((300, one.send(True, PSH | ACK, b"x")))
+    packets.append((301, one.send(True, PSH | ACK, b"x", shift=-1)))
+    rows = ask(packets, "retrans_heavy", min_retrans=1)
+    assert columns(rows, *REPEATED) == [("original", 4, 1, 1, 1.0)]
