@@ -10,7 +10,7 @@ import ctreplay
 from ctreplay.sql import library
 from ctreplay.sql.execute import query_named
 from tests.check import captures as c
-from tests.traffic.build import ACK, ICMP, PSH, RST, SYN, UDP, chunk, icmp, sctp, udp
+from tests.traffic.build import ACK, FIN, ICMP, PSH, RST, SYN, UDP, chunk, icmp, sctp, udp
 
 Timed = list[tuple[float, bytes]]
 
@@ -171,3 +171,26 @@ def test_retrans_heavy_takes_no_keepalive_for_a_repeat(ask):
     packets.append((301, one.send(True, PSH | ACK, b"x", shift=-1)))
     rows = ask(packets, "retrans_heavy", min_retrans=1)
     assert columns(rows, *REPEATED) == [("original", 4, 1, 1, 1.0)]
+
+
+def test_idle_timeout_sweep_sees_silences_that_outlived_an_entry(ask):
+    # every 200 s the server calls, as a SIP proxy does; the entry lives 30 s
+    asked = c.packet(c.CLIENT, c.SERVER, UDP, udp(5060, 5060))
+    call = c.packet(c.SERVER, c.CLIENT, UDP, udp(5060, 5060))
+    packets: Timed = [(0, asked), (200, call), (400, call), (420, asked)]
+    rows = ask(packets, "idle_timeout_sweep", proto="UDP")
+    cut = {row["timeout_s"]: (row["connections_cut"], row["longest_cut_s"]) for row in rows}
+    assert [cut[seconds] for seconds in (10, 30, 120, 240)] == [(3, 200), (2, 200), (2, 200), (0, None)]
+
+
+def test_idle_timeout_sweep_counts_what_the_established_timeout_would_cut(ask):
+    one, other = c.Tcp(40000, 443), c.Tcp(40001, 443)
+    # SYNs repeated by the client, a FIN answered late: silences with timeouts of their own
+    packets = [*opened(0, one), (0.5, one.send(True, FIN | ACK)), (40, one.send(False, FIN | ACK))]
+    packets += [(0, other.send(True, SYN)), (15, other.send(True, SYN, shift=-1))]
+    # an old duplicate does not end a silence of exactly 60 s
+    third = c.Tcp(40002, 443)
+    packets += [*opened(0.98, third), (31, third.send(True, ACK, b"x", shift=-100_000)), (61, third.send(False, ACK))]
+    rows = ask(packets, "idle_timeout_sweep")
+    cut = {row["timeout_s"]: (row["connections_cut"], row["longest_cut_s"]) for row in rows}
+    assert [cut[seconds] for seconds in (10, 60, 120)] == [(1, 60), (1, 60), (0, None)]
