@@ -97,6 +97,20 @@ MACROS: tuple[Macro, ...] = (
         "(epoch_ns(b) - epoch_ns(a)) / 1e9",
     ),
     Macro(
+        "instant(t)",
+        "TIMESTAMP_NS in UTC of a timestamp or of ISO 8601 text, whose offset a plain cast would ignore",
+        """list_transform([t], lambda ct_t: make_timestamp_ns(epoch_ns(ct_t::TIMESTAMP_NS) - CASE
+            WHEN typeof(ct_t) <> 'VARCHAR' OR ct_t IS NULL THEN 0
+            WHEN regexp_matches(ct_t::VARCHAR, ':[0-9.]+\\s*[+-][0-9]{2}(:?[0-9]{2})?\\s*$') THEN list_transform(
+                [regexp_extract(ct_t::VARCHAR, '([+-])([0-9]{2}):?([0-9]{2})?\\s*$', ['sign', 'hours', 'minutes'])],
+                lambda ct_z: (ct_z.sign || '1')::BIGINT * 60000000000
+                    * (60 * ct_z.hours::BIGINT + coalesce(TRY_CAST(ct_z.minutes AS BIGINT), 0)))[1]
+            WHEN regexp_matches(ct_t::VARCHAR, '[0-9]\\s*[A-Za-z_]+(/[A-Za-z_/]+)?\\s*$')
+                AND NOT regexp_matches(ct_t::VARCHAR, '[0-9]\\s*(Z|z|UTC)\\s*$')
+                THEN error('not UTC and no offset such as +05:00: ' || ct_t::VARCHAR)
+            ELSE 0 END))[1]""",
+    ),
+    Macro(
         "endpoint(ip, port)",
         "'10.0.0.1:80', '[2001:db8::1]:80', without a port just the address",
         """CASE WHEN port IS NULL THEN ip::VARCHAR
@@ -146,6 +160,7 @@ MACROS: tuple[Macro, ...] = (
     ),
 )
 
+# the subqueries have the moment worked out once, not for every row
 _AT = """
     SELECT c.* EXCLUDE (state, status, seen_reply, assured, timeout_left_s),
         l.state, l.status, l.status & 2 > 0 AS seen_reply, l.status & 4 > 0 AS assured,
@@ -157,27 +172,26 @@ _AT = """
              END AS remaining_s,
         (coalesce(d.exact, false) OR (SELECT value = 'all' FROM {s}run_info WHERE name = 'packets_level'))
             AS remaining_exact
-    FROM (SELECT *, t::TIMESTAMP_NS AS moment FROM {s}connections WHERE first_ts <= t::TIMESTAMP_NS
-            AND (end_ts > t::TIMESTAMP_NS OR (end_reason = 'capture_end'
-                AND epoch_ns(end_ts) + timeout_left_s * 1000000000 >= epoch_ns(t::TIMESTAMP_NS)))) c
+    FROM (SELECT *, (SELECT instant(t)) AS moment FROM {s}connections WHERE first_ts <= (SELECT instant(t))
+            AND (end_ts > (SELECT instant(t)) OR (end_reason = 'capture_end'
+                AND epoch_ns(end_ts) + timeout_left_s * 1000000000 >= epoch_ns((SELECT instant(t)))))) c
     JOIN (SELECT conn_id, arg_max(new_state, transition_id) FILTER (new_state IS NOT NULL) AS state,
                  arg_max(new_status, transition_id) AS status
-          FROM {s}transitions WHERE ts <= t::TIMESTAMP_NS GROUP BY conn_id) l USING (conn_id)
+          FROM {s}transitions WHERE ts <= (SELECT instant(t)) GROUP BY conn_id) l USING (conn_id)
     LEFT JOIN (SELECT conn_id, arg_max(timeout_s, packet) AS timeout_s, arg_max(ts, packet) AS ts FROM {s}packets
-          WHERE refreshed AND conn_id IS NOT NULL AND ts <= t::TIMESTAMP_NS GROUP BY conn_id) p USING (conn_id)
+          WHERE refreshed AND conn_id IS NOT NULL AND ts <= (SELECT instant(t)) GROUP BY conn_id) p USING (conn_id)
     LEFT JOIN (SELECT conn_id, epoch_ns(end_ts) + CASE WHEN end_reason = 'capture_end' THEN timeout_left_s * 1000000000
                  ELSE 0 END AS deadline_ns, end_reason = 'timeout' AS exact FROM {s}connections
-          WHERE last_ts <= t::TIMESTAMP_NS AND end_reason IN ('timeout', 'capture_end')) d USING (conn_id)"""
+          WHERE last_ts <= (SELECT instant(t)) AND end_reason IN ('timeout', 'capture_end')) d USING (conn_id)"""
 
 TABLE_MACROS: tuple[Macro, ...] = (
     Macro(
         "ct_at(t)",
-        "the table at an instant (UTC text or TIMESTAMP_NS): connections alive at t with their state, seen_reply and "
-        "assured of then, remaining_s and remaining_exact. Which entries were alive and in which state is exact, "
-        "behind the capture's last packet to the second; "
-        "remaining_s is known with --packets all, and for entries that no later packet renewed (remaining_exact: to "
-        "the "
-        "second), else null. `ctreplay list --at T` is exact always",
+        "the table at an instant (text, UTC unless it has an offset, or TIMESTAMP_NS): connections alive at t with "
+        "their state, seen_reply and assured of then, remaining_s and remaining_exact. Which entries were alive and in "
+        "which state is exact, behind the capture's last packet to the second; remaining_s is known with --packets "
+        "all, and for entries that no later packet renewed (remaining_exact: to the second), else null. "
+        "`ctreplay list --at T` is exact always",
         f"SELECT * EXCLUDE (moment) FROM ({_AT})",
     ),
 )

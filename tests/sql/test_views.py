@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 
+import duckdb
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -213,3 +214,33 @@ def test_macros_do_not_mind_the_names_of_a_query(replayed):
             f"dur(epoch_ns({name}.last_ts)) FROM connections {name} LIMIT 1"
         ).fetchone()
         assert row[:3] == ("10.1.0.0/24", True, "00000000000000000000ffff0a01000a")
+
+
+@pytest.mark.parametrize(
+    ("text", "utc"),
+    [
+        ("'2026-01-01T00:00:00.123456789+05:00'", "2025-12-31 19:00:00.123456789"),
+        ("'2026-01-01 00:00:00-0530'", "2026-01-01 05:30:00"),
+        ("'2026-01-01 00:00 +02'", "2025-12-31 22:00:00"),
+        ("'2026-01-01T00:00:00Z'", "2026-01-01 00:00:00"),
+        ("'2026-01-01 00:00:00 UTC'", "2026-01-01 00:00:00"),
+        ("'2026-01-01'", "2026-01-01 00:00:00"),
+        ("TIMESTAMPTZ '2026-01-01 00:00:00+05:00'", "2025-12-31 19:00:00"),
+        ("TIMESTAMP_NS '2026-01-01 00:00:00.123456789'", "2026-01-01 00:00:00.123456789"),
+    ],
+)
+def test_an_instant_obeys_its_offset(replayed, text, utc):
+    db = connect([replayed("tftp.pcap")])
+    assert db.execute(f"SELECT instant({text})::VARCHAR").fetchall() == [(utc,)]
+    assert one(db, "instant(NULL) IS NULL") is True
+    with pytest.raises(duckdb.Error, match="no offset such as"):
+        db.execute("SELECT instant('2026-01-01 00:00:00 Europe/Berlin')")
+
+
+def test_ct_at_obeys_the_offset_of_its_text(replayed):
+    db = connect([replayed("tftp.pcap")])
+    moment = one(db, "(max(first_ts) + INTERVAL 5 HOURS)::VARCHAR FROM connections")
+    alive = one(db, "count(*) FROM ct_at((SELECT max(first_ts) FROM connections))")
+    assert alive > 0
+    assert one(db, f"count(*) FROM ct_at('{moment}+05:00')") == alive
+    assert one(db, f"count(*) FROM ct_at('{moment}')") == 0
