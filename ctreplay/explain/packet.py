@@ -10,7 +10,7 @@ from ctreplay import reasons
 from ctreplay.engine import PACKETS_ALL
 from ctreplay.explain.announced import Announced, because
 from ctreplay.explain.observe import Happened, Last, Step, Tuple, Watch
-from ctreplay.explain.sentences import flag_names, sentences
+from ctreplay.explain.sentences import flag_names, gone_before, sentences
 from ctreplay.explain.wireshark import conversation, frames
 from ctreplay.explain.wording import wording
 from ctreplay.timetravel.origin import Origin
@@ -42,10 +42,15 @@ def only(journey: Journey, origin: Origin, number: int) -> Last:
     return found
 
 
-def watched(journey: Journey, origin: Origin, one: Tuple, number: int) -> tuple[Step | None, Watch, Announced]:
-    """Packet `number` with what its connection was like before it, and what had announced which connection."""
+def watched(
+    journey: Journey, origin: Origin, one: Tuple, number: int
+) -> tuple[Step | None, Happened | None, Watch, Announced]:
+    """Packet `number` with what its connection was like before it, and what had announced which connection.
 
-    def work(travel: Travel) -> tuple[Step | None, Watch, Announced]:
+    Where no entry stood before it, also the end of the last one.
+    """
+
+    def work(travel: Travel) -> tuple[Step | None, Happened | None, Watch, Announced]:
         sink: Watch = travel.engine.sink  # type: ignore[assignment]
         announced = travel.helpers.table.journal = Announced(travel.helpers.observe)
         # the numbers as they stood before the packet, and who had set them
@@ -55,16 +60,22 @@ def watched(journey: Journey, origin: Origin, one: Tuple, number: int) -> tuple[
         travel.to_packet(number)
         sink.changed, after = before, sink.changed
         sink.changed.update({name: after[name] for name in after if name not in before})
-        return (found[-1] if found else None), sink, announced
+        return (found[-1] if found else None), (last[-1] if last else None), sink, announced
 
     found: list[Step] = []
+    last: list[Happened] = []
 
     def take(item: Step | Happened) -> None:
+        # what the packet itself did comes with its step
+        here = isinstance(item, Step) and item.packet == number
+        for happened in item.happened if isinstance(item, Step) else [item]:
+            if not here and happened.event in ("NEW", "DESTROY"):
+                last[:] = [happened] if happened.event == "DESTROY" else []
         if isinstance(item, Step):
             found.append(item)
             del found[:-1]
 
-    answer: tuple[Step | None, Watch, Announced] = journey(
+    answer: tuple[Step | None, Happened | None, Watch, Announced] = journey(
         origin, work, sink=lambda: Watch(one, take), level=PACKETS_ALL
     )
     return answer
@@ -75,12 +86,12 @@ def explain_packet(journey: Journey, origin: Origin, number: int) -> dict[str, A
     last = only(journey, origin, number)
     step, one = last.step, last.tuple
     assert step is not None
-    watch = expected_by = None
+    watch = expected_by = gone = None
     if last.entry_tuple is not None:
         # directions are those of the entry
         one = last.entry_tuple
     if one is not None and not step.icmp_error:
-        seen, watch, announced = watched(journey, origin, one, number)
+        seen, gone, watch, announced = watched(journey, origin, one, number)
         step = seen or step
         expected_by = announced.by_child.get(step.conn_id or 0)
     with_ports = last.tuple is not None and step.proto in (6, 17, 132, 136)
@@ -114,6 +125,11 @@ def explain_packet(journey: Journey, origin: Origin, number: int) -> dict[str, A
     }
     if expected_by and step.ctstate in ("NEW", "RELATED"):
         found["explanation"].append(because(expected_by) + ".")
+    if gone is not None:
+        found["explanation"].append(gone_before(gone, step.now))
+        found["earlier_entry"] = {
+            "conn_id": gone.conn_id, "state": gone.old_state, "end_ts_ns": gone.ts, "end_reason": gone.why,
+        }  # fmt: skip
     if step.flags is not None:
         found["tcp"] = {
             "flags": flag_names(step.flags),

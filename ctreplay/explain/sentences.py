@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ctreplay import reasons
-from ctreplay.explain.observe import Step
+from ctreplay.explain.observe import Happened, Step
+from ctreplay.explain.screen import lasting
 from ctreplay.explain.wording import packet_class
 from ctreplay.tracker.proto import tcp_table
 
@@ -46,6 +47,18 @@ def sentences(step: Step, sysctls: dict[str, int]) -> list[str]:
     elif step.kind == "fragment":
         text.append("Tracking sees only whole datagrams: the fragment that completes one carries the verdict.")
     return text
+
+
+def gone_before(end: Happened, now: int) -> str:
+    """How long ago, at `now` (ns), the last entry with the packet's tuple ended, and how."""
+    how = {
+        "timeout": "expired",
+        "reset": "was destroyed by a RST",
+        "early_drop": "was evicted from the full table",
+        "gc": "was evicted from the full table",
+    }.get(end.why, "went")
+    state = f" in {end.old_state}" if end.old_state else ""
+    return f"Entry {end.conn_id}, the last one with this tuple, {how}{state} {lasting(now - end.ts)} before."
 
 
 def accepted(step: Step) -> list[str]:

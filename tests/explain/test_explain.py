@@ -293,6 +293,26 @@ def test_a_full_table_may_be_why_nothing_has_the_tuple(run: Run, tmp_path: Path)
     assert any("table was full" in text for text in found["explanation"])
 
 
+@pytest.mark.parametrize("name", ["late_packets.pcap", "sip_register_late.pcap", "tuple_reuse.pcap"])
+def test_how_the_last_entry_had_ended(name: str, run: Run, tmp_path: Path) -> None:
+    """A packet that met no entry is told which one it came too late for; one that met an entry is not."""
+    target = tmp_path / "x"
+    assert run(SAMPLES / name, "-o", target, "-q", "--packets", "all")[0] == 0
+    late = {row["packet"]: row for row in json.loads(run("query", target, "late_packets", "--json")[1])}
+    for number in range(1, duckdb.sql(f"SELECT max(packet) FROM '{target}/packets.parquet'").fetchall()[0][0] + 1):
+        found = answer(run, target, "--packet", number)
+        row = late.get(number)
+        if row is None:
+            assert "earlier_entry" not in found, number
+            continue
+        gone = found["earlier_entry"]
+        assert (gone["conn_id"], gone["state"], gone["end_reason"]) == (
+            row["old_conn_id"], row["old_state"], row["old_end"],
+        )  # fmt: skip
+        assert (found["ts_ns"] - gone["end_ts_ns"]) / 1e9 == pytest.approx(row["late_s"])
+        assert f"Entry {gone['conn_id']}, the last one with this tuple, expired " in found["explanation"][-1]
+
+
 def test_lengths_behind_options(run: Run, tmp_path: Path) -> None:
     """What the words say is there lies behind all IP headers."""
     a, c = bytes((10, 0, 0, 1)), bytes((10, 0, 0, 2))
