@@ -24,6 +24,8 @@ _MIN_ONE_SIDED = 0.2
 _PLACES = 3
 # half-open connections of a target that syn_flood_sources reports
 _FLOOD = 20
+# link types of `tcpdump -i any`
+_COOKED = ("LINUX_SLL", "LINUX_SLL2")
 # why a kernel drops packets that never reach the tracker
 _ON_RECEIPT = ("ip_checksum", "ipv6_address", "ipv6_options")
 # sums over captures.parquet
@@ -160,13 +162,24 @@ def _trust(captures: list[dict[str, Any]], stats: list[dict[str, Any]], run: dic
     if run["late_packets"]:
         say("late", f"{run['late_packets']:,} packets came too late to be sorted; they were worked at the clock's time")
     points = Counter(row["path"] for row in captures if row["packets"])
+    cooked = any(row["linktype_name"] in _COOKED for row in captures if row["packets"])
     if c["duplicates"] > packets / 100:
-        say("duplicates", f"{c['duplicates']:,} packets appear twice (several interfaces in one capture?)")
+        once = "; of what a router forwards `tcpdump -r FILE -w ONE inbound` keeps one" if cooked else ""
+        say(
+            "duplicates",
+            f"{c['duplicates']:,} packets appear twice (several interfaces in one capture?): each is tracked and "
+            f"counted twice, and a SYN or FIN that is seen again changes verdicts{once}",
+        )
     elif max(points.values()) > 1:
         # one table tracks them all; translated packets are no duplicates
         say(
             "interfaces",
             f"{max(points.values()):,} interfaces in one file: a flow seen before and after a NAT is two connections",
+        )
+    elif cooked:
+        say(
+            "interfaces",
+            "cooked frames, as of `tcpdump -i any`: a flow seen before and after a NAT is two connections",
         )
     tcp = entries["tcp"]
     if tcp and entries["tcp_one_sided"] / tcp >= _MIN_ONE_SIDED:
@@ -190,7 +203,7 @@ def _trust(captures: list[dict[str, Any]], stats: list[dict[str, Any]], run: dic
         offload = f", {share(c['offloaded'], c['wrong'])} of them left to the network card" if c["offloaded"] else ""
         # what the card would have filled in is no fault of the packet
         invalid = (
-            ": INVALID only because of nf_conntrack_checksum=1"
+            ": INVALID only because of nf_conntrack_checksum=1; set --sysctl nf_conntrack_checksum=0"
             if offload and run["sysctls"]["nf_conntrack_checksum"]
             else ""
         )
