@@ -13,7 +13,7 @@
 -- column: conn_id | a connection concerned
 -- read: errors from the destination itself: the port is closed; from a router: no route, filtered, too big, or TTL ended.
 --   INVALID ones are about packets that no entry knows: they took another path, or the error came too late.
--- next: ctreplay extract DATASET CONN --related -o x.pcapng to see type, code and the quoted packet; never_replied
+-- next: ctreplay explain DATASET --packet PACKET says which error it is (type, code, MTU); never_replied
 SELECT p.src AS sender, p.dst AS told, p.ctstate AS verdict, p.reason,
     CASE WHEN c.conn_id IS NOT NULL THEN c.proto || ' ' || endpoint(c.orig_dst, c.orig_dport) END AS about, count(*) AS errors,
     count(DISTINCT c.conn_id) AS connections, count(DISTINCT c.conn_id) FILTER (c.seen_reply) AS went_on,

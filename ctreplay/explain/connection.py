@@ -276,8 +276,8 @@ class Life:
             text = f"INVALID: {s.reason}"
             if s.tuple_conn_id is None and self.live is None and ended is not None:
                 text = f"late packets after the entry was gone: {s.reason}"
-        if text is None and s.icmp_error:
-            text = "ICMP error about it"
+        if text is None and (s.icmp_error or s.reason == "icmp_error"):
+            text = "ICMP error about it" + (f": {s.icmp_message}" if s.icmp_message else "")
         if text is None or not self.counting:
             return
         for one in self.oddities:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from ctreplay import reasons
 from ctreplay.dataset.addresstext import address_text
 from ctreplay.dataset.rows import RowSink
+from ctreplay.explain.icmp import message
 from ctreplay.packet import Packet
 from ctreplay.text.flow import ICMP, state_name
 from ctreplay.tracker import codes
@@ -20,6 +21,8 @@ SIDE_FIELDS = (
     "end0", "maxend0", "maxwin0", "maxack0", "scale0", "tflags0",
     "end1", "maxend1", "maxwin1", "maxack1", "scale1", "tflags1",
 )  # fmt: skip
+# of ICMP errors that quote a packet
+_ERRORS = frozenset(("icmp_error", "icmp_error_no_entry", "icmp_error_destination", "icmp_error_quote"))
 
 # fragments that are remembered until their datagram is whole
 _DATAGRAMS = 64
@@ -125,6 +128,7 @@ class Step:
     bounds: tuple[int, int, int, int] | None = None
     margin: int = 0
     icmp_error: bool = False
+    icmp_message: str = ""
     before: dict[str, int] = field(default_factory=dict)
     after: dict[str, int] = field(default_factory=dict)
     old_state: str | None = None
@@ -172,6 +176,8 @@ def describe(p: Packet, w: Packet | None, reason: int, tuple_entry: Entry | None
         if q.bounds:
             step.bounds = (q.bound_seq_low, q.bound_seq_high, q.bound_ack_low, q.bound_ack_high)
         step.margin = q.margin
+    if q.proto in ICMP and step.reason in _ERRORS:
+        step.icmp_message = message(q.proto, bytes(q.buf[q.l4 : q.l4 + min(q.l4_cap, 8)]))
     if held is not None and held.proto == _TCP:
         step.after = snapshot(held)
     return step

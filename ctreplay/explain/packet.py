@@ -119,6 +119,7 @@ def explain_packet(journey: Journey, origin: Origin, number: int) -> dict[str, A
         "state_after": step.state,
         "timeout_left_s": None if step.deadline is None else max(step.deadline - step.now, 0) / 1e9,
         "refreshed": step.refreshed,
+        "icmp_message": step.icmp_message or None,
         "explanation": sentences(step, origin.sysctls),
         "expected_by": expected_by,
         "kernel_log": wording(step),

@@ -234,8 +234,13 @@ def _udp_length(step: Step, _: dict[str, int]) -> list[str]:
     ]
 
 
+def _says(step: Step) -> list[str]:
+    return [f"The ICMP error says: {step.icmp_message}."] if step.icmp_message else []
+
+
 def _error_no_entry(step: Step, _: dict[str, int]) -> list[str]:
     return [
+        *_says(step),
         "It reports about a packet whose connection has no entry (any more): expired, refused, or on another path.",
         "INVALID, so a rule that accepts only RELATED will not let this error through.",
     ]
@@ -243,6 +248,7 @@ def _error_no_entry(step: Step, _: dict[str, int]) -> list[str]:
 
 def _icmp_error(step: Step, _: dict[str, int]) -> list[str]:
     return [
+        *_says(step),
         f"It quotes a packet of entry {step.conn_id}: RELATED to it. Such an error refreshes no timeout, counts "
         "nowhere and is no reply.",
     ]

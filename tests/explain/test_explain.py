@@ -18,6 +18,7 @@ import pytest
 
 from ctreplay import reasons
 from ctreplay.capture.inputs import InputFile
+from ctreplay.explain import icmp
 from ctreplay.explain.find import ConnError, Wanted, parse
 from ctreplay.explain.screen import lasting
 from ctreplay.explain.wireshark import conversation, frames
@@ -311,6 +312,53 @@ def test_how_the_last_entry_had_ended(name: str, run: Run, tmp_path: Path) -> No
         )  # fmt: skip
         assert (found["ts_ns"] - gone["end_ts_ns"]) / 1e9 == pytest.approx(row["late_s"])
         assert f"Entry {gone['conn_id']}, the last one with this tuple, expired " in found["explanation"][-1]
+
+
+@pytest.mark.parametrize(
+    ("proto", "head", "text"),
+    [
+        (1, "0303000000000000", "destination unreachable, port (type 3, code 3)"),
+        (1, "03040000000004b0", "destination unreachable, fragmentation needed, next MTU 1200 (type 3, code 4)"),
+        (1, "0304000000000000", "destination unreachable, fragmentation needed (type 3, code 4)"),
+        (1, "030d000000000000", "destination unreachable, administratively prohibited (type 3, code 13)"),
+        (1, "0310000000000000", "destination unreachable (type 3, code 16)"),
+        (1, "0b01000000000000", "time exceeded, reassembly timed out (type 11, code 1)"),
+        (58, "0104000000000000", "destination unreachable, port (type 1, code 4)"),
+        (58, "0200000000000514", "packet too big, next MTU 1300 (type 2, code 0)"),
+        (58, "6400000000000000", "error (type 100, code 0)"),
+        (58, "01040000000000", ""),
+    ],
+)
+def test_what_an_icmp_error_says(proto: int, head: str, text: str) -> None:
+    assert icmp.message(proto, bytes.fromhex(head)) == text
+
+
+@pytest.mark.parametrize(
+    ("name", "texts"),
+    [
+        (
+            "ping_unreachable.pcap",
+            {
+                10: "destination unreachable, port (type 3, code 3)",
+                12: "destination unreachable, administratively prohibited (type 3, code 13)",
+                16: "time exceeded, TTL ended on the way (type 11, code 0)",
+                # about a ping
+                40: "destination unreachable, host (type 3, code 1)",
+                42: "destination unreachable, fragmentation needed, next MTU 1200 (type 3, code 4)",
+            },
+        ),
+        ("ipv6_mixed.pcap", {45: "packet too big, next MTU 1300 (type 2, code 0)"}),
+    ],
+)
+def test_which_icmp_error_it_is(name: str, texts: dict[int, str], run: Run) -> None:
+    for number, text in texts.items():
+        found = answer(run, SAMPLES / name, "--packet", number)
+        assert found["icmp_message"] == text
+        assert found["explanation"][0] == f"The ICMP error says: {text}."
+        life = answer(run, SAMPLES / name, found["conn_id"])
+        assert {"text": f"ICMP error about it: {text}", "packet": number, "last_packet": number, "count": 1} in life[
+            "oddities"
+        ]
 
 
 def test_lengths_behind_options(run: Run, tmp_path: Path) -> None:
