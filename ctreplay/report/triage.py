@@ -20,6 +20,7 @@ from ctreplay.sql import read_run
 _TOP = 5
 _OFFLOAD_SHARE = 0.02
 _MIN_ONE_SIDED = 0.2
+_MIN_MUTE = 0.1
 # damaged places that are named
 _PLACES = 3
 # half-open connections of a target that syn_flood_sources reports
@@ -247,7 +248,7 @@ def _next(found: dict[str, Any], stats: list[dict[str, Any]]) -> list[dict[str, 
     steps: list[dict[str, str]] = []
 
     def propose(command: str, why: str) -> None:
-        if len(steps) < 3:
+        if len(steps) < 3 and all(step["command"] != command for step in steps):
             steps.append({"command": command, "why": why})
 
     def ask(query: str, why: str) -> None:
@@ -288,10 +289,15 @@ def _next(found: dict[str, Any], stats: list[dict[str, Any]]) -> list[dict[str, 
         if any(row["reason"].endswith("_over_upper_bound") for row in found["invalid"]):
             ask("invalid_then_rst", "whether a RST followed an INVALID packet")
         ask("rst_origin", "who reset connections")
+    if _count(stats, "icmp_error"):
+        ask("icmp_errors", "who sent ICMP errors, and about which connections")
+    if mute > entries["total"] * _MIN_MUTE:
+        ask("never_replied", "who got no answer")
     if midstream:
         ask("start_censored", "when connections were picked up without a SYN")
     if ended.get("timeout"):
         ask("timeout_peaks", "what idle times ended connections")
+        ask("late_packets", "whether packets came after their connection's entry was gone")
     if entries["total"]:
         propose(f"ctreplay list {name}", "the table at the end, as conntrack -L prints it")
         ask("top_holders_at", "who held the table at its peak")
