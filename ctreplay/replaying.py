@@ -257,6 +257,7 @@ def stats_rows(engine: Engine, total: int) -> list[dict[str, Any]]:
         ("fragments", engine.fragments, "info", "IP fragments"),
         ("reassembled", engine.reassembled, "info", "datagrams put together from fragments"),
         ("fragment_timeouts", engine.defrag.timeouts, "data_loss", "datagrams that were never completed"),
+        ("fragment_pending", engine.defrag.queues.count, "data_loss", "datagrams incomplete when the capture ended"),
         ("late", engine.late, "data_loss", "packets older than the clock, worked at the clock's time"),
         ("undecodable", sum(unreadable(engine).values()), "info", "frames that are no readable IP"),
     ]

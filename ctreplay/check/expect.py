@@ -48,7 +48,7 @@ CONNECTIONS = (
 COUNTERS = (
     "found", "invalid", "insert", "insert_failed", "drop", "early_drop", "error", "search_restart", "clash_resolve",
     "chaintoolong", "expect_new", "expect_create", "expect_delete", "helper_drops", "helper_failures", "packets",
-    "tracked", "fragments", "reassembled", "fragment_timeouts", "late", "undecodable",
+    "tracked", "fragments", "reassembled", "fragment_timeouts", "fragment_pending", "late", "undecodable",
 )  # fmt: skip
 REASON_COUNTERS = tuple(f"reason.{name}" for name, _, _ in reasons.TABLE if name)
 # named by their protocol when they are met

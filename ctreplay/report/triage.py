@@ -9,6 +9,7 @@ from typing import Any
 
 from ctreplay import reasons
 from ctreplay.capture import Repeated
+from ctreplay.cli.common import counted
 from ctreplay.dataset.schema import TABLES
 from ctreplay.dataset.seen import Pressure, Seen
 from ctreplay.report.duration import duration
@@ -29,6 +30,8 @@ _FLOOD = 20
 _COOKED = ("LINUX_SLL", "LINUX_SLL2")
 # why a kernel drops packets that never reach the tracker
 _ON_RECEIPT = ("ip_checksum", "ipv6_address", "ipv6_options")
+# counters of datagrams that were not put together
+_INCOMPLETE = ("fragment_timeouts", "fragment_pending")
 # sums over captures.parquet
 _TAINTS = {
     "packets": "packets", "truncated": "truncated", "drops": "kernel_drops", "reordered": "reordered",
@@ -231,6 +234,9 @@ def _trust(captures: list[dict[str, Any]], stats: list[dict[str, Any]], run: dic
         number = sum(row["packets"] for row in dropped)
         listed = ", ".join(f"{row['reason']} {row['packets']:,}" for row in dropped)
         say("dropped", f"{number:,} packets were dropped on receipt, as a kernel does, before tracking: {listed}")
+    incomplete = sum(row["value"] for row in stats if row["name"] in _INCOMPLETE)
+    if incomplete:
+        say("fragments", f"{counted(incomplete, 'datagram')} stayed incomplete, which a tracker never sees")
     links = sorted({row["linktype_name"] for row in captures})
     unknown = [row for row in stats if row["name"] == "reason.linktype"]
     if unknown:

@@ -171,6 +171,21 @@ def test_what_a_kernel_drops_is_no_unreadable_frame(tmp_path: Path) -> None:
     assert facts["trust"] == [{"what": "dropped", "text": text}]
 
 
+@pytest.mark.parametrize("after_s", [0, 29, 31])
+def test_datagrams_that_lack_fragments(after_s: int, tmp_path: Path) -> None:
+    """Whether their time was over or the capture ended before, and one that came whole is not among them."""
+    ends = bytes((10, 0, 0, 1)), bytes((10, 0, 0, 2))
+    packets = [
+        (n, b.ipv4(*ends, 17, bytes(16), ident, fragment))
+        for n, (ident, fragment) in enumerate([(1, 0x2000), (1, 2), (2, 0x2000), (3, 2)])
+    ]
+    packets.append((after_s * 10**9 + 10, b.ipv4(*ends, 17, b.udp(1, 2))))
+    pcap.write(tmp_path / "x.pcap", [(10**18 + t, packet) for t, packet in packets])
+    facts = replay_to([tmp_path / "x.pcap"], tmp_path / "out", sysctls={}, triaged=True)["triage"]
+    text = "2 datagrams stayed incomplete, which a tracker never sees"
+    assert [note["text"] for note in facts["trust"] if note["what"] == "fragments"] == [text]
+
+
 @pytest.mark.parametrize(
     ("places", "named", "more"),
     [(1, 1, ""), (3, 3, ""), (4, 3, "1 more place, listed in run.json"), (5, 3, "2 more places, listed in run.json")],
