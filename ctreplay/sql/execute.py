@@ -181,10 +181,14 @@ def _with_every_packet(path: str | os.PathLike[str], run: dict[str, Any]) -> str
     import shlex
 
     from ctreplay.helpers.registry import options
+    from ctreplay.tracker import sysctl
 
+    usual = sysctl.defaults()
     words = ["ctreplay", *(one["path"] for one in run.get("inputs", [])), "--packets", "all"]
     for name, value in run.get("sysctls_set", {}).items():
-        words += ["--sysctl", f"{name}={value}"]
+        # `sysctl -a` sets all of them
+        if value != usual.get(name):
+            words += ["--sysctl", f"{name}={value}"]
     for option in options(run.get("helpers", [])):
         words += ["--helper", option]
     return shlex.join([*words, "--force", "-o", str(path)])

@@ -16,6 +16,7 @@ from ctreplay.sql import library
 from ctreplay.sql.connection import connect
 from ctreplay.sql.execute import check_needs, query_named, run_sql
 from ctreplay.sql.library import QueryError
+from ctreplay.tracker import sysctl
 from tests import bless
 from tests.check import captures as c
 from tests.conftest import SHARED
@@ -188,6 +189,16 @@ def test_what_writes_every_packet_keeps_the_settings(tmp_path, helpers):
     assert {name: after[name] for name in ("sysctls", "helpers", "inputs")} == {
         name: before[name] for name in ("sysctls", "helpers", "inputs")
     }
+
+
+def test_what_writes_every_packet_names_no_defaults(tmp_path):
+    """After `--sysctl-file` with all of a machine's settings the command would be 42 options long."""
+    target = tmp_path / "one"
+    ctreplay.replay(SAMPLES / "keepalives.pcap", target, sysctls=sysctl.defaults() | {"nf_conntrack_max": 10})
+    with pytest.raises(QueryError) as told:
+        query_named([target], library.load("idle_gaps"), {})
+    words = shlex.split(str(told.value).split("replay again: ")[1])
+    assert [word for word in words if word.startswith("nf_")] == ["nf_conntrack_max=10"]
 
 
 def test_compare_needs_two(replayed):
