@@ -16,6 +16,8 @@ from ctreplay.tracker.entry import Entry
 from ctreplay.tracker.sink import Change
 
 _TCP = 6
+_FIN, _SYN = 0x01, 0x02
+_U32 = 0xFFFFFFFF
 # what the window check knows of the two directions, by Entry's names
 SIDE_FIELDS = (
     "end0", "maxend0", "maxwin0", "maxack0", "scale0", "tflags0",
@@ -170,7 +172,9 @@ def describe(p: Packet, w: Packet | None, reason: int, tuple_entry: Entry | None
         icmp_error=w is not None and q.proto in ICMP and e is not None and e.proto not in ICMP,
     )
     if is_tcp:
-        step.flags, step.seq, step.ack, step.seq_end = q.flags, q.seq, q.ack, q.seg_end
+        step.flags, step.seq, step.ack = q.flags, q.seq, q.ack
+        # `seg_end` is only set where the tracker came as far as the window check
+        step.seq_end = (q.seq + step.payload + bool(q.flags & _SYN) + (q.flags & _FIN)) & _U32
         step.window = q.window
         step.sack = sack_edge(q)
         if q.bounds:

@@ -361,6 +361,21 @@ def test_which_icmp_error_it_is(name: str, texts: dict[int, str], run: Run) -> N
         ]
 
 
+def test_where_a_segment_ends_that_was_not_judged(run: Run, tmp_path: Path) -> None:
+    """INVALID by its flags, dropped by a full table, or opening nothing: its end follows from its own header."""
+    seen = set()
+    for name, more in (("port_scan.pcap", []), ("table_pressure.pcap.zst", ["--sysctl", "nf_conntrack_max=500"])):
+        rows = {reason: packet for packet, reason, *_ in reversed(notable(SAMPLES / name, tmp_path, run, *more))}
+        for reason in ("tcp_flags", "table_full", "tcp_not_opening"):
+            if reason not in rows:
+                continue
+            seen.add(reason)
+            tcp = answer(run, SAMPLES / name, "--packet", rows[reason], *more)["tcp"]
+            flags = len({"SYN", "FIN"} & set(tcp["flags"].split()))
+            assert tcp["end"] == (tcp["seq"] + tcp["payload"] + flags) & 0xFFFFFFFF, reason
+    assert seen == {"tcp_flags", "table_full", "tcp_not_opening"}
+
+
 def test_lengths_behind_options(run: Run, tmp_path: Path) -> None:
     """What the words say is there lies behind all IP headers."""
     a, c = bytes((10, 0, 0, 1)), bytes((10, 0, 0, 2))
