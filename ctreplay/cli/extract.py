@@ -186,6 +186,8 @@ def _extract(
     finally:
         db.close()
     located = {one["path"]: (path, one["compression"]) for one, path in zip(run["inputs"], origin.paths, strict=True)}
+    if strange := [row["path"] for row in facts.values() if row["path"] not in located]:
+        raise ExtractError(f"{dataset}: captures.parquet names {strange[0]}, run.json does not; replay again")
     files = {number: located[row["path"]] for number, row in facts.items()}
     linktypes = {number: row["linktype"] for number, row in facts.items()}
     lifetimes = [int(run["sysctls"][name]) * 10**9 for name in ("ipfrag_time", "nf_conntrack_frag6_timeout")]

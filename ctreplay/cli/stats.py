@@ -42,12 +42,13 @@ def stats(
     line = "".join(f"{name}={values.get(name, 0)} " for name in _CONNTRACK)
     sys.stdout.write(f"cpu={0:<4}\t{line}\n")
     if everything:
-        width = max(len(row["name"]) for row in rows)
+        width = max(len(printable(row["name"])) for row in rows)
         digits = max(len(f"{row['value']:,}") for row in rows)
         for row in rows:
             if row["name"] in _CONNTRACK and not row["value"]:
                 continue
-            sys.stdout.write(f"{printable(row['name']):<{width}}  {row['value']:>{digits},}  {row['description']}\n")
+            text = f"{printable(row['name']):<{width}}  {row['value']:>{digits},}  {row['description']}"
+            sys.stdout.write(printable(text) + "\n")
 
 
 def counters(sources: list[str], origin: Origin | None, capture: Any) -> list[dict[str, Any]]:

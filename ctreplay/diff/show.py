@@ -93,7 +93,7 @@ def lines(base: Side, new: Side, found: Difference, limit: int) -> Iterator[str]
     if found.expectation_counts:
         yield f"expectations  {_kinds(found.expectation_counts)}"
     if found.counters:
-        parts = [f"{name} {_or(pair[0])} → {_or(pair[1])}" for name, pair in found.counters.items()]
+        parts = [printable(f"{name} {_or(pair[0])} → {_or(pair[1])}") for name, pair in found.counters.items()]
         yield from _wrapped("counters      ", parts, room)
     yield from found.notes
     for kind in ("gone", "new", "changed"):
@@ -229,7 +229,7 @@ def junit(base: Side, new: Side, found: Difference, seconds: float) -> bytes:
         text = "\n".join(printable(line) for one in changes[:MOST_IN_JUNIT] for line in (f"{one.kind}:", *_change(one)))
         message = ", ".join(f"{counts.get(kind, 0)} {kind}" for kind in ("gone", "new", "changed"))
         cases.append(case(f"{noun} are equal", name, 0.0, "failure" if changes else "", message, text))
-    counters = "\n".join(f"{key}: {_or(a)} → {_or(b)}" for key, (a, b) in found.counters.items())
+    counters = "\n".join(printable(f"{key}: {_or(a)} → {_or(b)}") for key, (a, b) in found.counters.items())
     cases.append(
         case(
             "counters are equal",

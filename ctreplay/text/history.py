@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
+from ctreplay.cli.common import printable
 from ctreplay.dataset.rows import RowSink
 from ctreplay.text.flow import GRE, ICMP, Flow, from_entry, state_name
 from ctreplay.tracker import codes
@@ -109,13 +110,22 @@ def _events(folder: Path, accounting: bool, timestamps: bool) -> Iterator[Event]
 
 def _values(column: Any) -> list[Any]:
     """What is in a column; of a dictionary Arrow would make every name anew, which takes fifty times as long."""
+    import pyarrow as pa
+
+    found: list[Any]
     if not hasattr(column.type, "index_type"):
-        return cast("list[Any]", column.to_pylist())
-    found: list[Any] = []
+        found = column.to_pylist()
+        return [*map(_shown, found)] if pa.types.is_string(column.type) else found
+    found = []
     for part in getattr(column, "chunks", [column]):
-        names = [*part.dictionary.to_pylist(), None]
+        names = [*map(_shown, part.dictionary.to_pylist()), None]
         found += [names[-1 if i is None else i] for i in part.indices.to_pylist()]
     return found
+
+
+def _shown(value: Any) -> Any:
+    """A value of a table, which somebody else may have written; a text becomes harmless to a terminal."""
+    return printable(value) if isinstance(value, str) else value
 
 
 class _Known(NamedTuple):
@@ -149,7 +159,7 @@ class _Connections:
         i = self.row[conn_id]
         values = [column[i] for column in self.columns]
         if not isinstance(self.columns[0], list):
-            values = [value.as_py() for value in values]
+            values = [_shown(value.as_py()) for value in values]
         row: dict[str, Any] = dict(zip(self.NAMES, values, strict=True))
         proto = row["protonum"]
         sport, dport, rsport, rdport = row["orig_sport"], row["orig_dport"], row["reply_sport"], row["reply_dport"]

@@ -28,8 +28,8 @@ def xml(flow: Flow, options: Container[str] = (), kind: str = "") -> str:
     ):
         number, name = (2, "ipv4") if flow.family == 4 else (10, "ipv6")
         parts.append(
-            f'<meta direction="{direction}"><layer3 protonum="{number}" protoname="{name}"><src>{src}</src><dst>{dst}'
-            f'</dst></layer3><layer4 protonum="{flow.proto}" protoname="{flow.proto_name}">'
+            f'<meta direction="{direction}"><layer3 protonum="{number}" protoname="{name}"><src>{escape(src)}</src>'
+            f'<dst>{escape(dst)}</dst></layer3><layer4 protonum="{flow.proto}" protoname="{flow.proto_name}">'
         )
         if flow.proto not in ICMP:
             # conntrack leaves ICMP's fields out
@@ -69,7 +69,7 @@ def _state(flow: Flow) -> str | None:
     """conntrack's XML gives the states of SCTP the names of TCP's with the same numbers; so does this."""
     if flow.proto == SCTP and flow.state is not None:
         return tcp_table.STATES[sctp_table.STATES.index(flow.state)]
-    return flow.state
+    return flow.state and escape(flow.state)
 
 
 def _element(proto: int, tag: str, value: int) -> str:

@@ -7,7 +7,10 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
+from xml.etree import ElementTree
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from .program import SAMPLES, command, environment
@@ -28,7 +31,7 @@ def called(folder: Path, *words: str | bytes | Path) -> subprocess.CompletedProc
 def shown(done: subprocess.CompletedProcess[bytes]) -> str:
     """What stdout says, when all of it is printable."""
     for stream in (done.stdout, done.stderr):
-        lines = stream.decode("utf-8").split("\n")
+        lines = stream.decode("utf-8").replace("\t", " ").split("\n")
         assert all(map(str.isprintable, lines)), lines
     assert b"internal error" not in done.stderr, done.stderr
     return done.stdout.decode()
@@ -99,3 +102,41 @@ def test_a_filter_that_is_no_text(folder: Path) -> None:
     for option in ("-p", "--dport"):
         done = called(folder, "list", NAME, option, b"\xff")
         assert done.returncode == 2 and not shown(done) and option.encode() in done.stderr, done.stderr
+
+
+TEXT = "x\x1b[31m\n::error::y]]>\u202e\x9b\x00<b>&|"
+
+
+@pytest.mark.parametrize(
+    "table, columns",
+    [
+        ("connections", ("orig_src", "orig_dst", "reply_src", "reply_dst", "helper", "end_reason", "community_id")),
+        ("transitions", ("reason", "new_state")),
+        ("stats", ("name", "description", "severity")),
+        ("captures", ("path", "interface_name", "linktype_name")),
+    ],
+)
+def test_a_dataset_that_somebody_else_wrote(folder: Path, table: str, columns: tuple[str, ...]) -> None:
+    """Texts in its tables are shown as text in every form, and XML stays well-formed."""
+    assert called(folder, SAMPLES / "http_keepalive_reset.pcap", "-o", "good.ctreplay", "-q").returncode == 0
+    shutil.copytree(folder / "good.ctreplay", folder / "evil.ctreplay")
+    path = folder / "evil.ctreplay" / f"{table}.parquet"
+    found = pq.read_table(path)
+    for name in columns:
+        found = found.set_column(found.schema.get_field_index(name), name, pa.array([TEXT] * len(found), pa.string()))
+    pq.write_table(found, path)
+    (folder / "ctreplay.yaml").write_text(f"checks:\n- assert:\n  - sql: SELECT {', '.join(columns)} FROM {table}\n")
+    for words in (
+        ("events", "evil.ctreplay"), ("events", "evil.ctreplay", "-o", "save"), ("events", "evil.ctreplay", "--json"),
+        ("stats", "evil.ctreplay", "--all"), ("stats", "evil.ctreplay", "--json"),
+        ("diff", "good.ctreplay", "evil.ctreplay", "--junit", "diff.xml"),
+        ("diff", "good.ctreplay", "evil.ctreplay", "--json"),
+        ("query", "evil.ctreplay", "-c", f"SELECT {', '.join(columns)} FROM {table}", "--format", "markdown"),
+        ("check", "evil.ctreplay", "ctreplay.yaml", "--junit", "check.xml", "--github"),
+        ("extract", "evil.ctreplay", "1", "-o", "x.pcapng", "--force"),
+    ):  # fmt: skip
+        shown(called(folder, *words))
+    for name in ("diff.xml", "check.xml"):
+        ElementTree.parse(folder / name)
+    root = ElementTree.fromstring(shown(called(folder, "events", "evil.ctreplay", "-o", "xml")))
+    assert len(root.findall("flow")) > 4
