@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from functools import cache
@@ -23,6 +24,7 @@ _ENTRY = "entry.json"
 # what the cache names its entries, and what it is still writing: a folder may hold other things than these
 _NAME = re.compile(r".+-[0-9a-f]{24}\.ctreplay")
 _WORKING = ".ctreplay-new-"
+_IN_FOLDER = threading.Lock()
 # parts of the package that a replay's rows depend on
 _ENGINE = ("*.py", "*.so", "*.pyd", "capture/*", "decode/*", "tracker/**/*", "helpers/*", "dataset/*")
 
@@ -76,7 +78,8 @@ def replay_into(captures: Sequence[str], options: Options, folder: Path, target:
     """Replay with paths relative to `folder`, so that the dataset says the same on every machine."""
     from ctreplay.replaying import replay_to
 
-    with contextlib.chdir(folder):
+    # the current folder is the process's: threads take turns
+    with _IN_FOLDER, contextlib.chdir(folder):
         return replay_to(
             captures, target, sysctls=dict(options.sysctls), packets=options.packets, helpers=options.helpers
         )

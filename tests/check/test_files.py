@@ -5,6 +5,9 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -309,3 +312,26 @@ def test_options_of_the_file_hold_for_its_items(tmp_path):
     options = load(written(tmp_path, text)).groups[0].options
     assert dict(options.sysctls) == {"nf_conntrack_max": 7, "nf_conntrack_tcp_loose": 0}
     assert options.packets == "all"
+
+
+def test_replays_from_threads_do_not_share_a_folder(tmp_path):
+    """Their paths are relative to folders of their own, and the process stays where it was."""
+    from ctreplay.check.model import Options
+    from ctreplay.check.replays import replay_into
+
+    folders = [tmp_path / str(number) for number in range(4)]
+    for number, folder in enumerate(folders):
+        folder.mkdir()
+        c.pcap(folder / f"{number}.pcap", c.talk())
+    before = os.getcwd()
+
+    def work(number: int) -> int:
+        target = tmp_path / f"{number}.ctreplay"
+        for _ in range(8):
+            shutil.rmtree(target, ignore_errors=True)
+            assert replay_into((f"{number}.pcap",), Options(), folders[number], target)["packets"]
+        return number
+
+    with ThreadPoolExecutor(len(folders)) as pool:
+        assert list(pool.map(work, range(len(folders)))) == [0, 1, 2, 3]
+    assert os.getcwd() == before
