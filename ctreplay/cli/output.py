@@ -70,6 +70,10 @@ def _values(column: pa.Array) -> list[Any]:
         return rows
     if pa.types.is_list(kind) and pa.types.is_timestamp(kind.value_type):
         column = column.cast(pa.list_(pa.string()))
+    elif pa.types.is_list(kind) and (pa.types.is_nested(kind.value_type) or pa.types.is_binary(kind.value_type)):
+        inside = iter(_values(column.flatten()))
+        lengths = column.value_lengths().to_pylist()
+        return [None if length is None else list(islice(inside, length)) for length in lengths]
     return list(column.to_pylist())
 
 
@@ -133,7 +137,7 @@ def _plain(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, (list, dict)):
-        return json.dumps(value, default=str)
+        return json.dumps(_json_value(value), default=str)
     return printable(value)
 
 
@@ -165,12 +169,28 @@ def _csv(result: Result, file: TextIO) -> None:
         writer.writerows(zip(*map(_csv_cells, batch.columns), strict=True))
 
 
-def _json_value(value: Any, is_time: bool) -> Any:
+def _json_value(value: Any, is_time: bool = False) -> Any:
     if is_time and value is not None:
         return _iso(value)
     if isinstance(value, float) and not math.isfinite(value):
         return None
+    if isinstance(value, (list, tuple)):
+        return [_json_value(one) for one in value]
+    if isinstance(value, dict):
+        return {name: _json_value(one) for name, one in value.items()}
     return value
+
+
+def _keys(names: list[str]) -> list[str]:
+    """The names of columns, with a number behind those that come again (as DuckDB has it): a key has one value."""
+    found: dict[str, None] = {}
+    for name in names:
+        key, number = name, 0
+        while key in found:
+            number += 1
+            key = f"{name}_{number}"
+        found[key] = None
+    return list(found)
 
 
 def _json_default(value: Any) -> Any:
@@ -182,7 +202,7 @@ def _json_default(value: Any) -> Any:
 
 
 def _json(result: Result, file: TextIO) -> None:
-    names = result.schema.names
+    names = _keys(result.schema.names)
     times = [_is_time(kind) for kind in result.schema.types]
     sep = "["
     for batch in result.batches:

@@ -298,3 +298,22 @@ def test_nobody_watches_for_interrupts_any_more():
         assert len(threading.enumerate()) == len(before) + 1
         other.close()
     assert threading.enumerate() == before and signal.set_wakeup_fd(-1) == -1
+
+
+def test_json_of_what_json_has_no_word_for(replayed, run_ctreplay):
+    """What is no number is null inside a list too, times keep their nanoseconds, no column is lost."""
+    sql = (
+        "SELECT ['nan'::DOUBLE, 1.5] AS a, {'x': 'inf'::DOUBLE} AS a, MAP {'k': 'nan'::DOUBLE} AS a_1,"
+        " [{'t': TIMESTAMP_NS '2020-01-01 00:00:00.123456789'}, NULL] AS t, ['\\xFE'::BLOB, NULL] AS b,"
+        " [[1], NULL] AS c"
+    )
+
+    def constant(name):
+        raise ValueError(name)
+
+    done = run_ctreplay("query", replayed("half_open.pcap"), "--json", "-c", sql)
+    found = json.loads(done.stdout, parse_constant=constant)
+    assert found == [
+        {"a": [None, 1.5], "a_1": {"x": None}, "a_1_1": [["k", None]],
+         "t": [{"t": "2020-01-01T00:00:00.123456789Z"}, None], "b": ["fe", None], "c": [[1], None]}
+    ]  # fmt: skip
