@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import html
 import os
+import secrets
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from ctreplay.check.machine import text_of
@@ -12,6 +14,17 @@ from ctreplay.check.nodes import CheckFileError
 from ctreplay.check.run import Job
 from ctreplay.check.work import PASSED, Report
 from ctreplay.cli.common import printable
+
+
+@contextmanager
+def shown_only() -> Iterator[None]:
+    """What is printed meanwhile only stands in the log: a row of a table may look like a workflow command."""
+    token = secrets.token_hex(16)
+    print(f"::stop-commands::{token}", flush=True)
+    try:
+        yield
+    finally:
+        print(f"::{token}::", flush=True)
 
 
 def _data(text: str) -> str:

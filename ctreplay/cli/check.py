@@ -120,7 +120,12 @@ def _run(
 
     began = time.perf_counter()
     reports: list[tuple[Job, Report]] = []
-    with contextlib.closing(run(planned, jobs or cores())) as running:
+    log: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
+    if github and not as_json:
+        from ctreplay.check.github import shown_only
+
+        log = shown_only()
+    with log, contextlib.closing(run(planned, jobs or cores())) as running:
         for job, report in running:
             reports.append((job, report))
             if report.error and not as_json:

@@ -247,7 +247,7 @@ def test_junit_and_github_with_hostile_names(run, folder):
     failure = case.find("failure")
     assert failure is not None
     assert "tcp_seq_over_upper_bound" in (failure.text or "")
-    commands = [line for line in done.stdout.splitlines() if line.startswith("::")]
+    commands = [line for line in done.stdout.splitlines() if line.startswith("::error")]
     assert len(commands) == 1
     match = re.fullmatch(r"::error file=ctreplay\.yaml,line=4,title=([^,:]*)::(.*)", commands[0])
     assert match is not None
@@ -401,3 +401,18 @@ def test_the_command_explains_captures_that_were_replayed_together(run, folder):
         explained = run(*command[1:], cwd=folder)
         assert explained.returncode == 0, explained.stderr
         assert explained.stdout
+
+
+def test_rows_are_no_workflow_commands(run, folder):
+    """GitHub obeys a line that begins with `::`, whatever stands before it, and `##[` anywhere."""
+    checks(folder, """sql: SELECT '::add-mask::1' AS "##[error]a" """)
+    done = run("check", "--github", cwd=folder)
+    lines = done.stdout.splitlines()
+    pause = re.fullmatch(r"::stop-commands::([0-9a-f]{32})", lines[0])
+    assert done.returncode == 1 and pause is not None
+    end = lines.index(f"::{pause[1]}::")
+    paused = [number for number, line in enumerate(lines) if re.match(r"\s*::|.*##\[", line) and number < end]
+    assert len(paused) > 2 and len([line for line in lines[end + 1 :] if line.startswith("::")]) == 1
+    assert "##[" not in "".join(line for line in lines[end + 1 :] if not line.startswith("::error file="))
+    assert "stop-commands" not in run("check", cwd=folder).stdout
+    assert json.loads(run("check", "--github", "--json", cwd=folder).stdout)["failed"] == 1
