@@ -45,7 +45,11 @@ def read_run(path: str | os.PathLike[str]) -> dict[str, Any]:
     if not folder.is_dir():
         raise DatasetError(f"{folder}: no such dataset; `ctreplay CAPTURE` writes one")
     try:
-        run: dict[str, Any] = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+        text = (folder / "run.json").read_text(encoding="utf-8")
+        run: dict[str, Any] = json.loads(text)
+        if "\\u" in text:
+            # half of a surrogate pair, which no library takes for text
+            json.dumps(run, ensure_ascii=False).encode()
     except FileNotFoundError:
         raise DatasetError(f"{folder}: no dataset, run.json is missing") from None
     except (OSError, ValueError, RecursionError) as exc:

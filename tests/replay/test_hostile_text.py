@@ -140,3 +140,28 @@ def test_a_dataset_that_somebody_else_wrote(folder: Path, table: str, columns: t
         ElementTree.parse(folder / name)
     root = ElementTree.fromstring(shown(called(folder, "events", "evil.ctreplay", "-o", "xml")))
     assert len(root.findall("flow")) > 4
+
+
+def test_a_first_check_file_for_such_a_name(folder: Path) -> None:
+    """Every name of a file can stand in YAML, as long as it is text."""
+    for number, name in enumerate((NAME.replace(b"\xff", "\U000e0001💥\x85\xa0\ufeff".encode()), NAME)):
+        shutil.copy(SAMPLES / "http_keepalive_reset.pcap", os.path.join(os.fsencode(folder), name))
+        init = called(folder, "check", "--init", name, "-o", f"{number}.yaml")
+        shown(init)
+        if name == NAME:
+            assert init.returncode == 2 and b"rename the capture" in init.stderr
+        else:
+            done = called(folder, "check", f"{number}.yaml")
+            assert init.returncode == done.returncode == 0 and shown(done), init.stderr + done.stderr
+
+
+def test_a_run_json_with_half_a_character(folder: Path) -> None:
+    assert called(folder, SAMPLES / "http_keepalive_reset.pcap", "-o", "run.ctreplay", "-q").returncode == 0
+    path = folder / "run.ctreplay" / "run.json"
+    whole = json.loads(path.read_text())
+    for half, code in (("\U0001f600", 0), ("\ud800", 2)):
+        path.write_text(json.dumps(whole | {"sysctls": whole["sysctls"] | {half: 1}}))
+        for words in (("query", "run.ctreplay", "-c", "FROM sysctls"), ("extract", "run.ctreplay", "1", "-o", "-")):
+            done = called(folder, *words)
+            assert done.returncode == code, done.stderr
+            assert code == 0 or b"run.json cannot be read" in done.stderr
