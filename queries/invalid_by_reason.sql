@@ -1,6 +1,6 @@
 -- question: Which packets were INVALID, why, and which connections do they belong to?
 -- incident: 3, 4
--- param: top INTEGER = 50 | how many groups to show
+-- param: top INTEGER 1.. = 50 | how many groups to show
 -- column: reason | why (SELECT * FROM reasons explains each)
 -- column: packets | how many
 -- column: flow | the packets' source and destination

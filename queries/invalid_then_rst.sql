@@ -1,6 +1,6 @@
 -- question: Which INVALID packets were followed by a RST on the same connection ("connection reset by peer")?
 -- incident: 3
--- param: within_s DOUBLE = 1.0 | how long after the INVALID packet a RST may come
+-- param: within_s DOUBLE 0.. = 1.0 | how long after the INVALID packet a RST may come
 -- column: packet | the INVALID packet
 -- column: reason | why it was INVALID
 -- column: margin | bytes beyond the violated window bound

@@ -1,8 +1,8 @@
 -- question: Which connections send keep-alives, how often, and are they answered?
 -- incident: 6, 18
 -- needs: packets all
--- param: min_s DOUBLE = 5 | shortest interval in seconds
--- param: top INTEGER = 50 | how many connections to show
+-- param: min_s DOUBLE 0.. = 5 | shortest interval in seconds
+-- param: top INTEGER 1.. = 50 | how many connections to show
 -- column: conn_id | the connection
 -- column: flow | its tuple
 -- column: kind | 'TCP keep-alive' (a probe below the next sequence number) or 'small data' (an application's ping)

@@ -1,6 +1,6 @@
 -- question: Which packets came after their connection's entry was gone?
 -- incident: 9, 14
--- param: top INTEGER = 50 | how many to show
+-- param: top INTEGER 1.. = 50 | how many to show
 -- column: packet | the late packet
 -- column: flow | its source and destination
 -- column: flags | TCP flags (null with --packets notable where it opened a new entry)

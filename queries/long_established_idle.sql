@@ -1,7 +1,7 @@
 -- question: Which established connections sit idle in the table?
 -- incident: 2, 6
--- param: min_s DOUBLE = 60 | shortest silence in seconds
--- param: top INTEGER = 50 | how many to show
+-- param: min_s DOUBLE 0.. = 60 | shortest silence in seconds
+-- param: top INTEGER 1.. = 50 | how many to show
 -- column: conn_id | the connection
 -- column: flow | its tuple
 -- column: state | its last state

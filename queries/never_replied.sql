@@ -1,6 +1,6 @@
 -- question: Who never got an answer, from whom, and how often?
 -- incident: 2, 4, 12
--- param: top INTEGER = 50 | how many groups to show
+-- param: top INTEGER 1.. = 50 | how many groups to show
 -- column: orig_src | who asked
 -- column: orig_dst | who did not answer
 -- column: proto | protocol

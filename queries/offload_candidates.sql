@@ -1,7 +1,7 @@
 -- question: Which connections would a flow table (hardware or software offload) take, and how much traffic is that?
 -- incident: 17
--- param: min_packets INTEGER = 20 | fewest packets in both directions together
--- param: top INTEGER = 30 | how many to show
+-- param: min_packets INTEGER 1.. = 20 | fewest packets in both directions together
+-- param: top INTEGER 1.. = 30 | how many to show
 -- column: conn_id | the connection
 -- column: flow | its tuple
 -- column: packets | packets in both directions

@@ -1,6 +1,6 @@
 -- question: Which TCP connections were seen in one direction only, or began with the SYN/ACK (asymmetric routing)?
 -- incident: 4
--- param: top INTEGER = 50 | how many groups to show
+-- param: top INTEGER 1.. = 50 | how many groups to show
 -- column: src | who sent
 -- column: dst | to whom
 -- column: port | the service's port (the lower of the two ports)

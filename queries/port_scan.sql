@@ -1,6 +1,6 @@
 -- question: Who scans ports or hosts?
 -- incident: 12
--- param: min_ports INTEGER = 10 | fewest different ports (or hosts) to call it a scan
+-- param: min_ports INTEGER 1.. = 10 | fewest different ports (or hosts) to call it a scan
 -- column: src | who
 -- column: kind | 'ports of one host' or 'one port of many hosts'
 -- column: target | the host, or the port

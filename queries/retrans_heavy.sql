@@ -1,8 +1,8 @@
 -- question: Which connections retransmit a lot, in which direction, and did they give up?
 -- incident: 6
 -- needs: packets all
--- param: min_retrans INTEGER = 2 | fewest repeated segments
--- param: top INTEGER = 50 | how many to show
+-- param: min_retrans INTEGER 1.. = 2 | fewest repeated segments
+-- param: top INTEGER 1.. = 50 | how many to show
 -- column: conn_id | the connection
 -- column: side | the side that repeats
 -- column: flow | the connection's tuple

@@ -1,6 +1,6 @@
 -- question: Who resets connections, in which state, and after how long?
 -- incident: 18, 3
--- param: top INTEGER = 50 | how many groups to show
+-- param: top INTEGER 1.. = 50 | how many groups to show
 -- column: rst_from | who sent the RST
 -- column: rst_to | to whom
 -- column: orig_dport | port of the connection's destination

@@ -1,8 +1,8 @@
 -- question: Which UDP clients send several packets from one new socket at once (the insert race)?
 -- incident: 5
 -- needs: packets all
--- param: within_ms DOUBLE = 1.0 | how close to the first packet
--- param: min_packets INTEGER = 2 | fewest packets in the burst, the first included
+-- param: within_ms DOUBLE 0.. = 1.0 | how close to the first packet
+-- param: min_packets INTEGER 1.. = 2 | fewest packets in the burst, the first included
 -- column: conn_id | the entry
 -- column: flow | its tuple
 -- column: packet | its first packet

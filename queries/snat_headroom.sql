@@ -1,8 +1,8 @@
 -- question: How near to its end is the supply of SNAT ports: most simultaneous connections to one destination?
 -- incident: 16
--- param: ports INTEGER = 64512 | source ports per address (1024-65535 are 64512)
--- param: addresses INTEGER = 1 | addresses in the SNAT pool
--- param: top INTEGER = 30 | how many destinations to show
+-- param: ports INTEGER 1..65535 = 64512 | source ports per address (1024-65535 are 64512)
+-- param: addresses INTEGER 1..4294967295 = 1 | addresses in the SNAT pool
+-- param: top INTEGER 1.. = 30 | how many destinations to show
 -- column: proto | protocol
 -- column: orig_dst | destination address
 -- column: orig_dport | destination port

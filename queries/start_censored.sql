@@ -1,5 +1,5 @@
 -- question: Which connections had begun before the capture (or before the tracker knew them)?
--- param: top INTEGER = 50 | how many to show
+-- param: top INTEGER 1.. = 50 | how many to show
 -- column: conn_id | the connection
 -- column: flow | its tuple as tracked
 -- column: orig_looks_like | 'client', or 'server' (the tracker sees it the wrong way round: its lower port is the source)

@@ -1,6 +1,6 @@
 -- question: Is somebody flooding with SYNs, from where, at whom?
 -- incident: 12
--- param: min_conns INTEGER = 20 | fewest half-open connections to report a target
+-- param: min_conns INTEGER 1.. = 20 | fewest half-open connections to report a target
 -- column: orig_dst | the target
 -- column: orig_dport | its port
 -- column: half_open | connections that never got past the handshake

@@ -1,6 +1,6 @@
 -- question: Which clients repeat SYNs on one entry without ever getting an answer, and for how long?
 -- incident: 15
--- param: min_syns INTEGER = 2 | fewest SYNs
+-- param: min_syns INTEGER 1.. = 2 | fewest SYNs
 -- column: conn_id | the entry
 -- column: flow | its tuple
 -- column: syns | SYNs, repeated ones included

@@ -1,6 +1,6 @@
 -- question: How many entries would the table need with N times this traffic?
 -- incident: 1
--- param: scale DOUBLE = 3.0 | how many times the traffic of the capture
+-- param: scale DOUBLE 0.. = 3.0 | how many times the traffic of the capture
 -- column: proto | protocol
 -- column: orig_dport | destination port (null: none)
 -- column: new_per_s | new connections per second of the capture (a shorter one counts as a second)

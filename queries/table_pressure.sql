@@ -1,6 +1,6 @@
 -- question: When was the table fullest, how close to its limit, and was anything evicted or dropped?
 -- incident: 1
--- param: top INTEGER = 20 | how many seconds to show
+-- param: top INTEGER 1.. = 20 | how many seconds to show
 -- column: ts | the second (UTC)
 -- column: peak | most live entries within it
 -- column: entries | live entries at its end

@@ -1,7 +1,7 @@
 -- question: After how long a silence do connections end, and whose timeout does that fit?
 -- incident: 18, 6
--- param: min_s DOUBLE = 1 | shortest silence counted
--- param: top INTEGER = 40 | how many peaks to show
+-- param: min_s DOUBLE 0.. = 1 | shortest silence counted
+-- param: top INTEGER 1.. = 40 | how many peaks to show
 -- column: ended_by | 'FIN' or 'RST' with its direction (needs --packets all), or the tracker's own timeout
 -- column: orig_dport | the service's port
 -- column: idle_s | silence before the end, rounded to 0.1 s (below 20 s) or 1 s

@@ -1,7 +1,7 @@
 -- question: Who held the table's entries at its peak (or at another moment)?
 -- incident: 1
 -- param: at TIME = NULL | time such as 2026-01-31T12:00:00.5 (UTC unless it has an offset); default the moment of the peak
--- param: top INTEGER = 20 | how many holders to show
+-- param: top INTEGER 1.. = 20 | how many holders to show
 -- column: orig_src | who opened the connections
 -- column: orig_dst | to whom
 -- column: proto | protocol

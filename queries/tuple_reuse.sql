@@ -1,6 +1,6 @@
 -- question: Which tuples were used again, how soon, and what did the tracker do?
 -- incident: 14
--- param: top INTEGER = 50 | how many to show
+-- param: top INTEGER 1.. = 50 | how many to show
 -- column: conn_id | the later connection
 -- column: flow | the tuple
 -- column: prev_conn_id | the earlier one

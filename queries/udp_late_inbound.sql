@@ -1,6 +1,6 @@
 -- question: Did inbound UDP packets arrive after the mapping they need had expired (SIP, VPN, games)?
 -- incident: 9
--- param: within_s DOUBLE = 3600 | how long after the expiry to look
+-- param: within_s DOUBLE 0.. = 3600 | how long after the expiry to look
 -- column: packet | the first packet that came too late
 -- column: flow | it, source and destination
 -- column: conn_id | the entry it opened the wrong way round

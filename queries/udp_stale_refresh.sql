@@ -1,7 +1,7 @@
 -- question: Which UDP entries are kept alive by their sender although answers stopped (stale entry, blackhole)?
 -- incident: 8, 15
 -- needs: packets all
--- param: min_s DOUBLE = 30 | shortest time without an answer, in seconds
+-- param: min_s DOUBLE 0.. = 30 | shortest time without an answer, in seconds
 -- column: conn_id | the entry
 -- column: flow | its tuple
 -- column: last_reply_packet | the last answer

@@ -1,6 +1,6 @@
 -- question: Which receivers closed their window (stopped reading), for how long, and how did it end?
 -- needs: packets all
--- param: min_s DOUBLE = 0 | shortest stall in seconds
+-- param: min_s DOUBLE 0.. = 0 | shortest stall in seconds
 -- column: conn_id | the connection
 -- column: flow | its tuple
 -- column: receiver | the side that stopped reading: original or reply
