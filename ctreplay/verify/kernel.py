@@ -246,6 +246,9 @@ class Kernel:
                 self.ct.set_timeout(short.family, short.orig, PARK_S)
             return answer
         answer["conn"] = entry.number
+        if short is not None and short is not entry and short.number in self.entries:
+            # the datagram is not of the connection that its first piece named
+            self.ct.set_timeout(short.family, short.orig, PARK_S)
         if packet.proto == UDP and self._doubtful(entry, ts, real, old_status):
             answer["doubt"] = True
         if entry.number not in self.entries:  # destroyed by this very packet

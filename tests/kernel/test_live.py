@@ -22,6 +22,9 @@ from tests.traffic import build, generate
 from tests.traffic.campaign import SETTINGS, damaged
 from tests.traffic.minimise import judge
 
+from .packets import load
+from .record import scenarios
+
 _SAMPLES = sorted((Path(__file__).parents[2] / "sample_pcaps").glob("*.pcap*"))
 _SECONDS = 40
 _SETTINGS = (*SETTINGS, {"nf_conntrack_checksum": 1})
@@ -51,6 +54,13 @@ def test_sample(sample: Path) -> None:
         pytest.skip(f"would sleep {planned.planned_s:.0f} s for UDP's two-second rule")
     found = verify_captures([sample])
     assert not found.report.differences
+
+
+@pytest.mark.parametrize("folder", scenarios(), ids=lambda folder: folder.name)
+def test_scenario(folder: Path) -> None:
+    """What was recorded once, this machine's kernel says too."""
+    scenario = load(folder)
+    assert not judge(scenario.packets, scenario.sysctls).differences
 
 
 def test_damage_and_pipes() -> None:
