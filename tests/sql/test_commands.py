@@ -283,7 +283,15 @@ def test_a_result_for_a_device(replayed, run_ctreplay, form):
         assert done.returncode == 0 and "1" in done.stdout
 
 
-def test_nobody_watches_for_interrupts_any_more():
+@pytest.fixture
+def interrupts():
+    """As in a program at a terminal: tests that run in the background of a shell ignore interrupts."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_nobody_watches_for_interrupts_any_more(interrupts):
     """A thread that still held a connection when the interpreter ends would abort the process."""
     before = threading.enumerate()
     with duckdb.connect() as db:
