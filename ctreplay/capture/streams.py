@@ -30,6 +30,8 @@ _KEPT = 1 << 24
 # bytes by which a compression is known
 PROBE = 6
 QUEUE_PIECES = 4
+# of zstd and zlib; a frame that "requires too much memory" is another thing
+_NO_MEMORY = ("not enough memory", "insufficient memory")
 
 COMPRESSIONS: tuple[tuple[bytes, str], ...] = (
     (b"\x1f\x8b\x08", "gzip"),
@@ -226,6 +228,12 @@ class Broken(Exception):
     """A compressed stream that cannot be read on."""
 
 
+def _refuse(error: Exception) -> None:
+    """Raises MemoryError when that is what a decompressor says: no fault of the capture, of which the rest is there."""
+    if isinstance(error, MemoryError) or any(words in str(error) for words in _NO_MEMORY):
+        raise MemoryError(str(error)) from None
+
+
 def _gzip(read: Callable[[], bytes]) -> Iterator[bytes]:
     data = read()
     while True:
@@ -239,6 +247,7 @@ def _gzip(read: Callable[[], bytes]) -> Iterator[bytes]:
             try:
                 out = inflate.decompress(data, PIECE_OUT)
             except zlib.error as error:
+                _refuse(error)
                 # zlib drops the output of a failed call: feed it again in single bytes up to the damage
                 try:
                     for i in range(len(data)):
@@ -275,6 +284,7 @@ def _blocks(read: Callable[[], bytes], make: Callable[[], Any], name: str) -> It
             try:
                 found.append(unpack.decompress(data, size))
             except Exception as error:  # each has its own
+                _refuse(error)
                 yield b"".join(found)
                 raise Broken(f"the {name} stream is damaged ({error})") from None
             data = b""
@@ -319,6 +329,7 @@ class UnpackedStream:
         self.queue: queue.Queue[bytes | None] | None = None
         self.stopped = False
         self.ended = False
+        self.failure: MemoryError | None = None
         if threaded:
             self.queue = queue.Queue(QUEUE_PIECES)
             self.thread = threading.Thread(target=self._work, name="ctreplay-unpack", daemon=True)
@@ -349,6 +360,8 @@ class UnpackedStream:
                     return
         except Broken as error:
             self.problem = str(error)
+        except MemoryError as error:
+            self.failure = error
         except Exception as error:  # a decompressor's own failure must not leave the reader waiting
             self.problem = f"decompression failed: {error}"
         while not self.stopped:
@@ -374,6 +387,8 @@ class UnpackedStream:
             piece = self._next()
             if piece is None:
                 self.ended = True
+                if self.failure is not None:
+                    raise self.failure
                 return 0
             self.rest = memoryview(piece)
         count = min(len(view), len(self.rest))

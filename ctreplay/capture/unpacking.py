@@ -99,6 +99,8 @@ class UnpackingProcess:
             self.problem = said.decode("utf-8", "replace") or None
             os.close(self.raw)
             os.close(self.emptied)
+            if code == errno.ENOMEM and not self.closing:
+                raise MemoryError
             if code and not self.problem and not self.closing:
                 # no damage of the capture, which is to be replayed again
                 why = f"the process that decompresses it was killed (signal {-code})"
@@ -175,6 +177,8 @@ def serve(argument: tuple[str, int, int, int | None]) -> None:
         os.write(2, str(error).encode())
     except BrokenPipeError:
         pass
+    except MemoryError:
+        os._exit(errno.ENOMEM)
     except Exception as error:
         os.write(2, f"decompression failed: {error}".encode())
     os._exit(0)

@@ -7,6 +7,7 @@ interpreter lock).
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -168,24 +169,31 @@ class DatasetWriter:
             file.flush()
             os.fsync(file.fileno())
         os.chmod(self.folder, 0o777 & ~_umask())
-        if os.path.lexists(self.target):
-            if not self.force:
-                raise DatasetExists(self.target)
-            aside = self.folder.with_suffix(".old")
-            try:
+        while not self._named():
+            pass
+
+    def _named(self) -> bool:
+        """Give the folder its name; False when another replay was quicker, whose dataset is to be replaced as well."""
+        aside = self.folder.with_suffix(".old")
+        if self.force:
+            with contextlib.suppress(FileNotFoundError):
                 os.rename(self.target, aside)
-                os.rename(self.folder, self.target)
-            except BaseException:
-                # one of the two stays, whatever happens
-                if os.path.lexists(aside) and not os.path.lexists(self.target):
-                    os.rename(aside, self.target)
-                raise
-            if aside.is_dir() and not aside.is_symlink():
-                _remove(aside)
-            else:
-                aside.unlink()
-        else:
+        elif os.path.lexists(self.target):
+            raise DatasetExists(self.target)
+        try:
             os.rename(self.folder, self.target)
+        except BaseException as exc:
+            # one of the two stays, whatever happens
+            if os.path.lexists(aside) and not os.path.lexists(self.target):
+                os.rename(aside, self.target)
+            _discard(aside)
+            if isinstance(exc, OSError) and exc.errno in (errno.ENOTEMPTY, errno.EEXIST):
+                if self.force:
+                    return False
+                raise DatasetExists(self.target) from None
+            raise
+        _discard(aside)
+        return True
 
     def abort(self) -> None:
         """Stop writing and remove the temporary folder."""
@@ -205,6 +213,14 @@ def _partial(target: Path) -> Path:
             # nobody knows the temporary name
             raise OSError(exc.errno, exc.strerror, str(target)) from None
         return folder
+
+
+def _discard(aside: Path) -> None:
+    """What was replaced: a dataset, or a link to one."""
+    if aside.is_symlink():
+        aside.unlink()
+    elif aside.exists():
+        _remove(aside)
 
 
 def _remove(folder: Path) -> None:

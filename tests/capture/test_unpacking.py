@@ -10,6 +10,8 @@ import os
 import random
 import signal
 import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from backports import zstd
@@ -19,6 +21,7 @@ from ctreplay import digests
 from ctreplay.capture import open_captures
 from ctreplay.capture.unpacking import UnpackingProcess
 
+ROOT = Path(__file__).resolve().parents[2]
 PACK = {"gz": gzip.compress, "zst": zstd.compress, "xz": lzma.compress, "bz2": bz2.compress}
 
 
@@ -133,3 +136,39 @@ def test_without_a_process_a_thread_unpacks(tmp_path, apart, monkeypatch):
     rows, damage, digest = replayed(path)
     assert (rows, damage, started) == (made(), [], [])
     assert digest == hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+REPLAY = """
+import sys
+from ctreplay import digests
+digests.LARGE = int(sys.argv.pop(1))
+from ctreplay.cli import main
+main()
+"""
+
+
+@pytest.mark.parametrize("large", [0, 1 << 40], ids=["process", "thread"])
+def test_memory_that_ends_is_no_damage(tmp_path, large):
+    """The capture is whole: a dataset of half of it would pass for all that can be read."""
+    data = pcap(made())
+    half = len(data) // 2
+    streamed = []
+    for part in (data[:half], data[half:]):
+        packer = zstd.ZstdCompressor()
+        streamed.append(bytearray(packer.compress(part) + packer.flush()))
+    # the second frame asks for a window of 512 MB
+    streamed[1][5] = 19 << 3
+    path = tmp_path / "a.pcap.zst"
+    path.write_bytes(b"".join(streamed))
+
+    def limited(kilobytes):
+        words = [sys.executable, "-c", REPLAY, str(large), str(path), "-q", "-o", str(tmp_path / "out")]
+        return subprocess.run(
+            ["bash", "-c", f'ulimit -v {kilobytes}; exec "$@"', "-", *words],
+            env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+
+    done = limited(600_000)
+    assert done.returncode == 2 and "out of memory" in done.stderr and not (tmp_path / "out").exists()
+    done = limited("unlimited")
+    assert (done.returncode, done.stderr) == (0, "")

@@ -101,6 +101,33 @@ def test_force_replaces_a_link(tmp_path: Path) -> None:
     assert leftovers(tmp_path) == ["kept", "x"]
 
 
+@pytest.mark.parametrize("force", [True, False])
+def test_another_replay_was_quicker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, force: bool) -> None:
+    """It took the name when this one was about to: the last one that may replace a dataset stays, and nothing else."""
+    target, other = tmp_path / "x", tmp_path / "y"
+    for place in (target, other) if force else (other,):
+        ctreplay.replay(SAMPLE, place)
+    rename = os.rename
+    calls: list[Any] = []
+
+    def between(source: Any, place: Any) -> None:
+        calls.append(place)
+        # the name is free, and taken at once
+        if len(calls) == 1 + force and Path(place) == target:
+            rename(other, target)
+        rename(source, place)
+
+    monkeypatch.setattr(os, "rename", between)
+    if force:
+        ctreplay.replay(SAMPLES / "http_keepalive_reset.pcap", target, force=True)
+    else:
+        with pytest.raises(FileExistsError):
+            ctreplay.replay(SAMPLES / "http_keepalive_reset.pcap", target)
+    assert len(calls) == (4 if force else 1) and leftovers(tmp_path) == ["x"]
+    run = json.loads((target / "run.json").read_text())
+    assert ("keepalive" in run["inputs"][0]["path"]) is force
+
+
 @pytest.mark.parametrize("what", ["file", "pipe", "folder"])
 def test_force_spares_what_is_no_dataset(tmp_path: Path, what: str) -> None:
     target = tmp_path / "x"
