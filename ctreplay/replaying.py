@@ -6,6 +6,7 @@ import errno
 import gc
 import json
 import os
+import re
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -44,7 +45,12 @@ def default_target(paths: Sequence[str | os.PathLike[str]]) -> Path:
     first = os.fspath(paths[0])
     if first == "-":
         return Path("stdin.ctreplay")
-    name = Path(first).name or Path(first).resolve().name
+    name = Path(first).name
+    if name in ("", ".."):
+        name = Path(first).resolve().name
+    if not os.path.lexists(first):
+        # a pattern: no folder is to look like one
+        name = re.sub(r"\[[^]]*\]|[*?]+", "", name)
     for suffix in (".gz", ".zst", ".xz", ".bz2"):
         name = name.removesuffix(suffix)
     for suffix in (".pcapng", ".pcap", ".cap", ".dmp"):

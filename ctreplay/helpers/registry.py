@@ -94,10 +94,12 @@ def describe(assignments: Assignments) -> list[dict[str, object]]:
 
 
 def options(described: Sequence[Mapping[str, object]]) -> list[str]:
-    """The `--helper` options that assign what `describe` has written."""
+    """The `--helper` options that assign what `describe` has written. Raises HelperError."""
     if described and list(described) == describe(parse(["all"])):
         return ["all"]
     names = {helper.name: name for name, variants in HELPERS.items() for helper, _, _ in variants}
+    if strange := [str(one["helper"]) for one in described if one["helper"] not in names]:
+        raise HelperError(f"the dataset was made with a helper that this version does not know: {strange[0]!r}")
     return [f"{names[str(one['helper'])]}={one['port']}/{one['protocol']}" for one in described]
 
 

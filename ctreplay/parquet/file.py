@@ -82,7 +82,7 @@ class Packer:
         self.zstd = zstd.ZstdCompressor(level=_LEVEL)
 
     def pack(self, chunks: Sequence[Chunk]) -> list[Chunk]:
-        """The chunks with all their pages compressed."""
+        """The chunks with all their pages compressed. Raises MemoryError."""
         # id of a page → compressed; the chunks keep the pages alive
         known: dict[int, Packed] = {}
 
@@ -90,7 +90,12 @@ class Packer:
             if page is None or isinstance(page, Packed):
                 return page
             if id(page) not in known:
-                known[id(page)] = Packed(len(page), self.zstd.compress(page, zstd.ZstdCompressor.FLUSH_FRAME))
+                try:
+                    data = self.zstd.compress(page, zstd.ZstdCompressor.FLUSH_FRAME)
+                except zstd.ZstdError as error:
+                    # nothing else can go wrong
+                    raise MemoryError(str(error)) from None
+                known[id(page)] = Packed(len(page), data)
             return known[id(page)]
 
         return [one._replace(dictionary=packed(one.dictionary), page=packed(one.page)) for one in chunks]

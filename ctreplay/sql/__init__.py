@@ -18,13 +18,14 @@ if TYPE_CHECKING:
 __all__ = ["DatasetError", "is_dataset", "open_dataset", "read_run", "readable"]
 
 
-# entries of run.json that are relied on, and of its inputs and damaged places
+# entries of run.json that are relied on, and of its helpers, inputs and damaged places
 _NONE = type(None)
 _RUN: dict[str, Any] = {
     "packets": int, "packets_level": str, "sysctls": dict, "helpers": list, "inputs": list, "damage": list,
     "first_ts_ns": (int, _NONE), "last_ts_ns": (int, _NONE),
 }  # fmt: skip
 _INPUT: dict[str, Any] = {"path": str, "absolute_path": str, "size": int, "sha256": (str, _NONE)}
+_HELPER: dict[str, Any] = {"helper": str, "protocol": str, "port": int}
 _DAMAGE: dict[str, Any] = {"path": str, "frame": int, "offset": int, "what": str}
 
 
@@ -71,7 +72,7 @@ def _misshapen(run: Any) -> str:
             return name
     if not all(type(value) is int for value in run["sysctls"].values()):
         return "sysctls"
-    for name, shape in (("inputs", _INPUT), ("damage", _DAMAGE)):
+    for name, shape in (("helpers", _HELPER), ("inputs", _INPUT), ("damage", _DAMAGE)):
         for one in run[name]:
             if not isinstance(one, dict) or not all(isinstance(one.get(key), kinds) for key, kinds in shape.items()):
                 return name

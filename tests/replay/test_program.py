@@ -46,6 +46,17 @@ def test_name_of_the_dataset(kind: str, packed: str) -> None:
     assert default_target([f"some/where{kind}{packed}"]) == Path("where.ctreplay")
 
 
+def test_name_of_the_dataset_of_folders_and_patterns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "a" / "x[1].pcap").touch()
+    monkeypatch.chdir(tmp_path / "a" / "b")
+    names = {
+        "..": "a", ".": "b", "../b/": "b", "../x*.pcap": "x", "*.pcap.gz": "captures", "[ab]?.pcap": "captures",
+        "../x[1].pcap": "x[1]",
+    }  # fmt: skip
+    assert {path: default_target([path]).name.removesuffix(".ctreplay") for path in names} == names
+
+
 def test_plain_run(tmp_path: Path) -> None:
     done = run(SAMPLE, cwd=tmp_path)
     assert done.returncode == 0 and leftovers(tmp_path) == ["dns_lost_answer.ctreplay"]

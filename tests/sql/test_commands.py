@@ -231,6 +231,7 @@ def test_a_prompt_writes_no_file(replayed, tmp_path):
     [
         "[]", "5", "null", '{"sysctls": 1}', '{"sysctls": {"nf_conntrack_max": "x"}}', '{"inputs": null}',
         '{"inputs": [{"path": 5}]}', '{"damage": "x"}', '{"damage": [1]}', '{"first_ts_ns": "x"}', '{"helpers": 1}',
+        '{"helpers": ["ftp"]}', '{"helpers": [{"helper": "ftp", "port": 21}]}',
     ],
 )  # fmt: skip
 def test_a_run_json_of_other_types(replayed, run_ctreplay, tmp_path, change):
@@ -242,6 +243,15 @@ def test_a_run_json_of_other_types(replayed, run_ctreplay, tmp_path, change):
     for words in (["list"], ["events"], ["stats"], ["query", "half_open"], ["extract", "1", "-o", "-"]):
         done = run_ctreplay(words[0], tmp_path / "x", *words[1:])
         assert done.returncode == 2 and "run.json is not as a replay writes it" in done.stderr, done.stderr
+
+
+def test_a_helper_of_another_version(replayed, run_ctreplay, tmp_path):
+    shutil.copytree(replayed("half_open.pcap"), tmp_path / "x")
+    path = tmp_path / "x" / "run.json"
+    helpers = [{"helper": "telepathy", "protocol": "tcp", "port": 21}]
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"helpers": helpers}))
+    done = run_ctreplay("list", tmp_path / "x")
+    assert done.returncode == 2 and "a helper that this version does not know: 'telepathy'" in done.stderr
 
 
 def test_an_interrupt_for_a_connection_that_is_closed(monkeypatch):
