@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -25,6 +26,12 @@ def environment(**more: str) -> dict[str, str]:
 
 def command(*words: Any) -> list[str]:
     return [sys.executable, "-m", "ctreplay", *map(str, words)]
+
+
+def at_a_terminal() -> None:
+    """For who is started by tests that a shell or nohup has told to ignore interrupts or hang-ups."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def run(*words: Any, cwd: Path | None = None, **more: Any) -> subprocess.CompletedProcess[str]:

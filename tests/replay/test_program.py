@@ -12,7 +12,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,7 @@ from ctreplay.replaying import default_target
 from tests.capture.builders import epb, idb, shb
 from tests.traffic import generate, pcap
 
-from .program import ROOT, SAMPLES, command, environment, leftovers, rows, run
+from .program import ROOT, SAMPLES, at_a_terminal, command, environment, leftovers, rows, run
 
 SAMPLE = SAMPLES / "dns_lost_answer.pcap"
 FORBIDDEN = ("\x1b", "\x07", "\x9b", "\x85", "\u202e")
@@ -278,7 +277,8 @@ def send(then):
 writer._remove = send(writer._remove)
 writer.DatasetWriter.small = send(writer.DatasetWriter.small)
 sys.argv[1:] = [capture, "-o", target, "-q", "-j", jobs]
-signal.signal(signal.SIGINT, signal.SIG_DFL)
+for one in (signal.SIGINT, signal.SIGHUP):
+    signal.signal(one, signal.SIG_DFL)
 from ctreplay.__main__ import program
 program()
 """
@@ -318,7 +318,7 @@ def test_other_commands_ended_from_outside(tmp_path: Path, large: Path, what: st
     # its output ends only when nobody is left who could write to it
     process = subprocess.Popen(
         command(*words[what]), env=environment(TMPDIR=str(temporary)), text=True, stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE, preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
+        stderr=subprocess.PIPE, preexec_fn=at_a_terminal,  # noqa: PLW1509
     )  # fmt: skip
     tasks = Path(f"/proc/{process.pid}/task")
     end = time.monotonic() + 20
@@ -660,8 +660,7 @@ def interrupted(tmp_path: Path, large: Path, which: signal.Signals) -> subproces
     process = subprocess.Popen(
         command(large, "-o", tmp_path / "out", "--packets", "all"), env=environment(), text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        # a shell that starts the tests in the background has them ignore interrupts, and who they start
-        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
+        preexec_fn=at_a_terminal,  # noqa: PLW1509
     )  # fmt: skip
     deadline = time.monotonic() + 20
     # it writes: the temporary folder is there and grows
@@ -729,7 +728,7 @@ def test_interrupted_in_sql(tmp_path: Path) -> None:
     )
     process = subprocess.Popen(
         command("check", "--no-cache"), cwd=tmp_path, env=environment(), text=True, stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE, preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
+        stderr=subprocess.PIPE, preexec_fn=at_a_terminal,  # noqa: PLW1509
     )  # fmt: skip
     time.sleep(3)
     process.send_signal(signal.SIGINT)
@@ -892,7 +891,7 @@ def live(tmp_path: Path, *words: Any, data: bytes) -> subprocess.Popen[bytes]:
     """A command that has read most of these bytes from its standard input, and then was interrupted."""
     process = subprocess.Popen(
         command(*words), cwd=tmp_path, env=environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE, preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
+        stderr=subprocess.PIPE, preexec_fn=at_a_terminal,  # noqa: PLW1509
     )  # fmt: skip
     assert process.stdin and process.stderr and len(data) > 1 << 18, "more than a pipe holds"
     process.stdin.write(data)
@@ -929,7 +928,7 @@ def test_a_file_at_standard_input_is_interrupted(tmp_path: Path, large: Path) ->
     with large.open("rb") as file:
         process = subprocess.Popen(
             command("-", "--packets", "all"), cwd=tmp_path, env=environment(), stdin=file, stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE, preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
+            stderr=subprocess.PIPE, preexec_fn=at_a_terminal,  # noqa: PLW1509
         )  # fmt: skip
         deadline = time.monotonic() + 20
         while time.monotonic() < deadline and not list(tmp_path.glob(".stdin.*.partial")):
