@@ -929,5 +929,6 @@ def test_only_a_pipe_is_live() -> None:
     code = "from ctreplay.cli.live import LiveInput, standard_input; print(isinstance(standard_input(), LiveInput))"
     with SAMPLE.open("rb") as file:
         for stdin, live in ((file, False), (subprocess.PIPE, True)):
-            done = subprocess.Popen([sys.executable, "-c", code], stdin=stdin, stdout=subprocess.PIPE, env=environment())
+            words = [sys.executable, "-c", code]
+            done = subprocess.Popen(words, stdin=stdin, stdout=subprocess.PIPE, env=environment())
             assert done.communicate()[0] == f"{live}\n".encode()
