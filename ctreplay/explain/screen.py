@@ -8,6 +8,7 @@ from typing import Any
 from ctreplay.cli.common import printable
 from ctreplay.explain.announced import because
 from ctreplay.explain.find import endpoint
+from ctreplay.explain.sentences import lasting
 from ctreplay.timetravel.instant import show
 
 _SECOND = 1_000_000_000
@@ -48,25 +49,6 @@ class Page:
     def gap(self) -> None:
         """An empty line."""
         self.lines.append("")
-
-
-def lasting(ns: int) -> str:
-    """A length of time: `2.5 ms`, `12.3 s`, `5 m 12 s`, `3 h 05 m`, `2 d 4 h`."""
-    # up to what is rounded to the next unit
-    if ns < 999_500:
-        return f"{ns / 1000:.0f} µs"
-    if ns < 999_500_000:
-        return f"{ns / 1_000_000:.3g} ms"
-    seconds = ns / _SECOND
-    if seconds < 120:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 120:
-        return f"{minutes} m {rest:02d} s"
-    hours, minutes = divmod(minutes, 60)
-    if hours < 48:
-        return f"{hours} h {minutes:02d} m"
-    return f"{hours // 24} d {hours % 24} h"
 
 
 def style_of(verdict: str) -> str:

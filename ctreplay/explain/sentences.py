@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from ctreplay import reasons
 from ctreplay.explain.observe import Happened, Step
-from ctreplay.explain.screen import lasting
 from ctreplay.explain.wording import packet_class
 from ctreplay.tracker.proto import tcp_table
 
@@ -47,6 +46,25 @@ def sentences(step: Step, sysctls: dict[str, int]) -> list[str]:
     elif step.kind == "fragment":
         text.append("Tracking sees only whole datagrams: the fragment that completes one carries the verdict.")
     return text
+
+
+def lasting(ns: int) -> str:
+    """A length of time: `2.5 ms`, `12.3 s`, `5 m 12 s`, `3 h 05 m`, `2 d 4 h`."""
+    # up to what is rounded to the next unit
+    if ns < 999_500:
+        return f"{ns / 1000:.0f} µs"
+    if ns < 999_500_000:
+        return f"{ns / 1_000_000:.3g} ms"
+    seconds = ns / 1_000_000_000
+    if seconds < 120:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 120:
+        return f"{minutes} m {rest:02d} s"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 48:
+        return f"{hours} h {minutes:02d} m"
+    return f"{hours // 24} d {hours % 24} h"
 
 
 def gone_before(end: Happened, now: int) -> str:

@@ -20,7 +20,7 @@ from ctreplay import reasons
 from ctreplay.capture.inputs import InputFile
 from ctreplay.explain import icmp
 from ctreplay.explain.find import ConnError, Wanted, parse
-from ctreplay.explain.screen import lasting
+from ctreplay.explain.sentences import lasting
 from ctreplay.explain.wireshark import conversation, frames
 from tests.check import captures as c
 from tests.kernel.packets import load
