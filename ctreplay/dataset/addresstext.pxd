@@ -2,7 +2,7 @@ cimport cython
 
 cimport ctreplay.octets as octets
 
-cdef unsigned long long _MAPPED, _U32
+cdef unsigned long long _U32
 
 
 @cython.final
@@ -10,7 +10,10 @@ cdef class AddressText:
     cdef unsigned char[::1] out
 
     @cython.locals(o=int, begin=int, i=Py_ssize_t, text=bytes, char=int)
-    cpdef int fill(self, const unsigned long long[::1] high, const unsigned long long[::1] low, Py_ssize_t n) except -1
+    cpdef int fill(
+        self, const unsigned long long[::1] high, const unsigned long long[::1] low, const unsigned int[::1] family,
+        Py_ssize_t n,
+    ) except -1
 
     @cython.locals(out="unsigned char[::1]", shift=int, value="unsigned int")
     cdef int v4(self, unsigned int address, int o) except -1

@@ -8,7 +8,6 @@ from ctreplay import octets
 
 # bytes of a text, with its length before it
 LONGEST = 4 + 45
-_MAPPED = 0xFFFF
 _U32 = 0xFFFFFFFF
 
 
@@ -30,16 +29,17 @@ class AddressText:
     def __init__(self, out: Any) -> None:
         self.out = out
 
-    def fill(self, high: Any, low: Any, n: int) -> int:
-        """Lengths and canonical texts of `n` addresses in two halves; returns the bytes written."""
-        if n > len(high) or n > len(low) or n * LONGEST > len(self.out):
+    def fill(self, high: Any, low: Any, family: Any, n: int) -> int:
+        """Lengths and canonical texts of `n` addresses in two halves (dotted where the `family` is 4); returns the
+        bytes written.
+        """
+        if n > min(len(high), len(low), len(family)) or n * LONGEST > len(self.out):
             raise IndexError(f"{n} addresses are more than there are, or than there is room for")
         o = 0
         for i in range(n):
             begin = o
             o += 4
-            # ::ffff:0:0/96
-            if high[i] == 0 and low[i] >> 32 == _MAPPED:
+            if family[i] == 4:
                 o = self.v4(low[i] & _U32, o)
             else:
                 text = address_text(int(high[i]) << 64 | int(low[i]), 6).encode("ascii")

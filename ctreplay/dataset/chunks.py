@@ -176,10 +176,10 @@ class Batch:
         valid = valid or self.every
         e = self._begin(valid)
         distinct = Distinct()
-        e.count = distinct.numbers(data, self.n, valid.marks, e.values)
+        e.count = distinct.numbers(data, self.n, valid.marks, self["family"], e.values)
         self._places(distinct.found)
         text = bytearray(LONGEST * distinct.found)
-        size = AddressText(text).fill(distinct.high, distinct.low, distinct.found)
+        size = AddressText(text).fill(distinct.high, distinct.low, distinct.tail, distinct.found)
         chunk = self._chunk(valid, PLACES, dictionary=bytes(text[:size]), words=distinct.found)
         keys = distinct.keys()
         # of no addresses there is none that is the smallest

@@ -45,7 +45,7 @@ _PACKET = {
     "I": ("seq", "ack", "seq_end", "seq_low", "seq_high", "ack_low", "ack_high", "payload"),
     "h": ("reason", "flags", "proto"),
     "H": ("capture", "sport", "dport", "window"),
-    "b": ("direction", "ctstate", "state", "refreshed", "bounds", "ported"),
+    "b": ("direction", "ctstate", "state", "refreshed", "bounds", "ported", "family"),
 }  # fmt: skip
 _OCCUPANCY: dict[str, tuple[str, ...]] = {f"{len(TABLES['occupancy'])}q": ("cells",)}
 

@@ -4,6 +4,7 @@ cimport ctreplay.keyedhash as keyedhash
 cimport ctreplay.octets as octets
 
 cdef Py_ssize_t _START
+cdef unsigned long long _MAPPED
 
 
 @cython.final
@@ -31,9 +32,12 @@ cdef class Distinct:
     @cython.locals(at="unsigned long long", one=Py_ssize_t)
     cpdef Py_ssize_t number(self, unsigned long long high, unsigned long long low, unsigned int tail) except -1
 
-    @cython.locals(every=cython.bint, i=Py_ssize_t, k=Py_ssize_t)
+    @cython.locals(
+        every=cython.bint, i=Py_ssize_t, k=Py_ssize_t, high="unsigned long long", low="unsigned long long",
+    )
     cpdef Py_ssize_t numbers(
-        self, const unsigned char[::1] keys, Py_ssize_t n, const unsigned char[::1] marks, unsigned long long[::1] out
+        self, const unsigned char[::1] keys, Py_ssize_t n, const unsigned char[::1] marks,
+        const signed char[::1] families, unsigned long long[::1] out,
     ) except -1
 
     @cython.locals(out="unsigned char[::1]", i=Py_ssize_t)

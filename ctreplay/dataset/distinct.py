@@ -7,6 +7,7 @@ from typing import Any
 from ctreplay import keyedhash, octets
 
 _START = 1 << 10
+_MAPPED = 0xFFFF
 
 
 class Distinct:
@@ -76,13 +77,18 @@ class Distinct:
         self.found = one + 1
         return one
 
-    def numbers(self, keys: Any, n: int, marks: Any, out: Any) -> int:
-        """Numbers of the marked ones (no marks: of all) of `n` addresses of 16 bytes; returns how many."""
+    def numbers(self, keys: Any, n: int, marks: Any, families: Any, out: Any) -> int:
+        """Numbers of the marked ones (no marks: of all) of `n` addresses of 16 bytes; returns how many.
+
+        IPv4 addresses are in ::ffff:0:0/96, where IPv6 has its own: there the tail is the family, elsewhere 0.
+        """
         every = len(marks) == 0
         k = 0
         for i in range(n):
             if every or marks[i]:
-                out[k] = self.number(octets.be64(keys, 16 * i), octets.be64(keys, 16 * i + 8), 0)
+                high = octets.be64(keys, 16 * i)
+                low = octets.be64(keys, 16 * i + 8)
+                out[k] = self.number(high, low, families[i] if high == 0 and low >> 32 == _MAPPED else 0)
                 k += 1
         return k
 

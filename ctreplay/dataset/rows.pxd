@@ -72,6 +72,7 @@ cdef class PacketRows(Rows):
     cdef unsigned int[::1] ack_low
     cdef signed char[::1] bounds
     cdef signed char[::1] ported
+    cdef signed char[::1] family
     cdef long long[::1] caplen
     cdef unsigned short[::1] capture
     cdef long long[::1] conn_id

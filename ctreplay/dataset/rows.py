@@ -186,7 +186,7 @@ class PacketRows(Rows):
 
     __slots__ = (
         "ack", "ack_high", "ack_low", "bounds", "caplen", "capture", "conn_id", "ctstate",
-        "direction", "dport", "dst", "flags", "frame", "length", "margin",
+        "direction", "dport", "dst", "family", "flags", "frame", "length", "margin",
         "offset", "packet", "payload", "ported", "proto", "reason", "refreshed", "seq", "seq_end", "seq_high",
         "seq_low", "sport", "src", "state", "timeout", "ts", "tuple_conn_id", "window", "wirelen",
     )  # fmt: skip
@@ -220,6 +220,7 @@ class PacketRows(Rows):
         self.refreshed = c["refreshed"]
         self.bounds = c["bounds"]
         self.ported = c["ported"]
+        self.family = c["family"]
         self.reason = c["reason"]
         self.flags = c["flags"]
         self.proto = c["proto"]
@@ -422,6 +423,7 @@ class RowSink(Sink):
         r.sport[i] = p.sport
         r.dport[i] = p.dport
         r.ported[i] = p.ported
+        r.family[i] = p.family
         return 0
 
     def finish(self) -> None:

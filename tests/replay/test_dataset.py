@@ -18,6 +18,7 @@ from ctreplay import reasons
 from ctreplay.dataset import schema
 from ctreplay.replaying import replay_to
 from ctreplay.tracker import sysctl
+from tests.traffic import build, pcap
 
 from .program import SAMPLES
 
@@ -345,3 +346,18 @@ def test_bounds_of_an_rst(tmp_path: Path) -> None:
     assert None not in [over[name] for name in ("seq_low", "seq_high", "ack_low", "ack_high")]
     assert (rst["seq_low"], rst["margin"], rst["seq_end"]) == (101, 51, 50)
     assert [rst[name] for name in ("seq_high", "ack_low", "ack_high")] == [None] * 3
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_ipv4_mapped_addresses_stay_ipv6(tmp_path: Path, jobs: int) -> None:
+    """The kernel tracks them like all others, apart from those of IPv4."""
+    four = [bytes((192, 0, 2, n)) for n in (1, 2)]
+    mapped = [bytes(10) + b"\xff\xff" + address for address in four]
+    packets = [(n * 10**9, build.ip(*pair, 17, build.udp(1000, 53))) for n, pair in enumerate((four, mapped, four))]
+    capture = pcap.write(tmp_path / "mapped.pcap", packets)
+    replay_to([capture], tmp_path / "out", sysctls={}, packets="all", jobs=jobs)
+    with ctreplay.open_dataset(tmp_path / "out") as db:
+        rows = db.sql("SELECT family, orig_src, reply_src, total_packets FROM conns ORDER BY conn_id").fetchall()
+        assert rows == [("ipv4", "192.0.2.1", "192.0.2.2", 2), ("ipv6", "::ffff:192.0.2.1", "::ffff:192.0.2.2", 1)]
+        sources = [row[0] for row in db.sql("SELECT src FROM packets ORDER BY packet").fetchall()]
+    assert sources == ["192.0.2.1", "::ffff:192.0.2.1", "192.0.2.1"]
