@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from types import MappingProxyType
 from typing import TYPE_CHECKING, BinaryIO
 
 from .errors import CaptureError, Damage, OutOfOrder, Repeated, Skipped
@@ -17,8 +16,6 @@ if TYPE_CHECKING:
 
     Hashing = Literal["beside", "turns", "asked"]
 
-_WHOLE: Mapping[str, int] = MappingProxyType({})
-
 __all__ = ["CaptureError", "Damage", "OutOfOrder", "Repeated", "Skipped", "open_captures"]
 
 
@@ -28,7 +25,7 @@ def open_captures(
     stdin: BinaryIO | None = None,
     hashing: Hashing = "beside",
     once: bool = True,
-    sizes: Mapping[str, int] = _WHOLE,
+    sizes: Mapping[str, int] | None = None,
 ) -> CaptureSet:
     """Open files, directories (recursively), glob patterns and `-` (a pipe) as one source of records.
 
@@ -45,7 +42,7 @@ def open_captures(
     from .merge import CaptureSet
 
     captures: list[CaptureFacts] = []
-    files, skipped, repeated = find_files(paths, stdin, captures, once, sizes)
+    files, skipped, repeated = find_files(paths, stdin, captures, once, sizes or {})
     hasher = Hasher([file.input for file in files], hashing == "beside")
     for file in files:
         one = file.input

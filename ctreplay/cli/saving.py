@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from ctreplay.dataset.writer import umask
+
 
 @contextmanager
 def replacing(output: Path) -> Iterator[BinaryIO]:
@@ -27,7 +29,7 @@ def replacing(output: Path) -> Iterator[BinaryIO]:
         handle, temporary = tempfile.mkstemp(prefix=".ctreplay-", suffix=".partial", dir=os.path.dirname(place))
         with os.fdopen(handle, "wb") as file:
             yield file
-        os.chmod(temporary, 0o666 & ~_umask())
+        os.chmod(temporary, 0o666 & ~umask())
         os.replace(temporary, place)
     except BaseException as exc:
         if temporary is not None:
@@ -36,9 +38,3 @@ def replacing(output: Path) -> Iterator[BinaryIO]:
         if isinstance(exc, OSError) and (temporary is None or exc.filename in (None, temporary)):
             raise OSError(exc.errno, exc.strerror, str(output)) from None
         raise
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -168,7 +168,7 @@ class DatasetWriter:
             file.write("\n")
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(self.folder, 0o777 & ~_umask())
+        os.chmod(self.folder, 0o777 & ~umask())
         while not self._named():
             pass
 
@@ -231,7 +231,8 @@ def _remove(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _umask() -> int:
+def umask() -> int:
+    """The permissions that files of this process lack."""
     mask = os.umask(0)
     os.umask(mask)
     return mask

@@ -174,6 +174,9 @@ class Kernel:
         except OSError as error:
             raise CannotVerify(f"the TUN device refused a packet of {len(packet.raw)} bytes: {error}") from None
         answer = self._read(ts, packet, before, live, short)
+        if short is not None and short.number in self.entries:
+            # also when the datagram is not of the connection that its first piece named
+            self.ct.set_timeout(short.family, short.orig, PARK_S)
         answer.update(ended)
         if packet.fragment:
             tracked = answer["ctstate"] is not None
@@ -242,13 +245,8 @@ class Kernel:
                 answer["unconfirmed"] = True
             elif state == "INVALID" and live is not None:
                 self._look_at(answer, live, ts, short)
-            if short is not None and state != "INVALID":
-                self.ct.set_timeout(short.family, short.orig, PARK_S)
             return answer
         answer["conn"] = entry.number
-        if short is not None and short is not entry and short.number in self.entries:
-            # the datagram is not of the connection that its first piece named
-            self.ct.set_timeout(short.family, short.orig, PARK_S)
         if packet.proto == UDP and self._doubtful(entry, ts, real, old_status):
             answer["doubt"] = True
         if entry.number not in self.entries:  # destroyed by this very packet
@@ -289,7 +287,6 @@ class Kernel:
             seconds = -(-left_ms // 1000)
             self.deadlines.set(entry.number, ts + seconds * NS)
             answer["refreshed"] = seconds
-        if not parked or short is entry:
             self.ct.set_timeout(entry.family, entry.orig, PARK_S)
         answer.update(
             status=entry.status,
@@ -318,7 +315,6 @@ class Kernel:
             seconds = self._unacknowledged if seen.timeout + 1 == self._unacknowledged else seen.timeout
             self.deadlines.set(live.number, ts + seconds * NS)
             answer["lowered"] = seconds
-        if not untouched or live is short:
             self.ct.set_timeout(live.family, live.orig, PARK_S)
         answer["left_ns"] = self.deadlines.get(live.number) - ts
 
